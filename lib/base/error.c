@@ -36,8 +36,8 @@ static void mark_cut(char *msg, size_t cap, int written)
 		memcpy(msg + cap - 4, "...", 4);
 }
 
-static void set_v(struct exp_error *e, enum exp_code code, int errnum, uint16_t status,
-		  const char *fmt, va_list ap)
+static void EXP_PRINTF(5, 0) set_v(struct exp_error *e, enum exp_code code, int errnum,
+				   uint16_t status, const char *fmt, va_list ap)
 {
 	struct exp_error set = { .code = code, .errnum = errnum, .nvme_status = status };
 

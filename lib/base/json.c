@@ -89,12 +89,31 @@ static int walk_string(struct walk *w)
 		return bad(w->err, w->pos, wrong);
 	for (p = w->pos; p < w->len && strchr(" \t\r\n", w->text[p]);)
 		p++;
-	return p < w->len && w->text[p] == ':' ? name_is_new(w, start) : 0;
+	if (p >= w->len || w->text[p] != ':' || !w->depth || !w->seen[w->depth - 1])
+		return 0;
+	return name_is_new(w, start);
+}
+
+static int open_bracket(struct walk *w)
+{
+	if (w->depth == EXP_JSON_DEPTH)
+		return exp_error_set(w->err, EXP_CODE_INVALID, EINVAL,
+				     "JSON, byte %zu: nested more than %d deep", w->pos,
+				     EXP_JSON_DEPTH);
+	w->seen[w->depth] = NULL;
+	if (w->text[w->pos] == '{') {
+		w->seen[w->depth] = json_object_new_object();
+		if (!w->seen[w->depth])
+			return no_memory(w->err);
+	}
+	w->depth++;
+	w->pos++;
+	return 0;
 }
 
 /*
- * Looks at the words of a text that json-c found well-formed: what is between them, and how deep
- * they are, needs no second check.
+ * Looks at the words of a text that json-c took. It has seen to their order; what stands outside
+ * of them is checked here once more, since json-c takes names in single quotes.
  */
 static int walk_text(struct walk *w)
 {
@@ -104,18 +123,11 @@ static int walk_text(struct walk *w)
 	while (!r && !wrong && w->pos < w->len) {
 		switch (w->text[w->pos]) {
 		case '{':
-		case '[':
-			assert(w->depth < EXP_JSON_DEPTH);
-			w->seen[w->depth] = NULL;
-			if (w->text[w->pos++] == '{') {
-				w->seen[w->depth] = json_object_new_object();
-				if (!w->seen[w->depth])
-					return no_memory(w->err);
-			}
-			w->depth++;
-			break;
+		case '[': r = open_bracket(w); break;
 		case '}':
 		case ']':
+			if (!w->depth)
+				return bad(w->err, w->pos, "a bracket that nothing opened");
 			json_object_put(w->seen[--w->depth]);
 			w->pos++;
 			break;
@@ -124,7 +136,11 @@ static int walk_text(struct walk *w)
 		case '0' ... '9': wrong = exp_json_text_number(w->text, w->len, &w->pos); break;
 		case 'N':
 		case 'I': wrong = "NaN and Infinity are not JSON"; break;
-		default: w->pos++; /* white space, comma, colon, a letter of true, false, null */
+		default:
+			if (strchr("truefalsn,: \t\r\n", w->text[w->pos]))
+				w->pos++;
+			else
+				wrong = "a character out of place";
 		}
 	}
 	return wrong ? bad(w->err, w->pos, wrong) : r;

@@ -44,8 +44,8 @@ static const char *want_text(enum exp_json_type t)
 	return "a value";
 }
 
-static void fail_v(struct exp_json_reader *rd, enum exp_code code, const char *name,
-		   const char *fmt, va_list ap)
+static void EXP_PRINTF(4, 0) fail_v(struct exp_json_reader *rd, enum exp_code code,
+				    const char *name, const char *fmt, va_list ap)
 {
 	char what[200];
 
