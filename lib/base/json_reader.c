@@ -93,8 +93,8 @@ int exp_json_open(struct exp_json_reader *rd, const struct exp_json *v, struct e
 static int open_below(struct exp_json_reader *rd, struct exp_json_reader *up, const char *name,
 		      const struct exp_json *v)
 {
-	*rd = (struct exp_json_reader){ .obj = v, .up = up, .err = up->err, .r = up->r };
-	if (!rd->r && exp_json_type(v) != EXP_JSON_OBJECT)
+	*rd = (struct exp_json_reader){ .obj = v, .up = up, .err = up->err };
+	if (exp_json_type(v) != EXP_JSON_OBJECT)
 		fail(up, EXP_CODE_INVALID, name, "%s, where an object belongs", type_text(v));
 	rd->r = up->r;
 	/* for people only: names are ours and short, and a cut path still says where */

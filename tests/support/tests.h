@@ -47,6 +47,17 @@ static inline size_t test_hex(uint8_t *out, size_t cap, const char *hex)
 	return half / 2;
 }
 
+/* A heap copy of exactly @n bytes, so that ASan sees a parser read beyond them; free() it. */
+static inline void *test_exact(const void *p, size_t n)
+{
+	void *copy = calloc(1, n ? n : 1);
+
+	if (!copy)
+		fail_msg("out of memory");
+	memcpy(copy, p, n);
+	return copy;
+}
+
 /* The bytes at @p are those that @hex spells, and no more. */
 #define assert_hex(p, len, hex) test_assert_hex((p), (len), (hex), __FILE__, __LINE__)
 static inline void test_assert_hex(const void *p, size_t len, const char *hex, const char *file,

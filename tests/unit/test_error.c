@@ -97,6 +97,9 @@ static void test_long_messages_are_cut_visibly(void **state)
 	text[cap - 1] = '\0'; /* the longest that fits stays whole */
 	exp_error_set(&e, EXP_CODE_INVALID, EINVAL, "%s", text);
 	assert_string_equal(e.msg, text);
+	exp_error_set(&e, EXP_CODE_INVALID, EINVAL, "%sa", text); /* one more does not */
+	assert_string_equal(e.msg + cap - 5, "a...");
+	exp_error_set(&e, EXP_CODE_INVALID, EINVAL, "%s", text);
 	exp_error_wrap(&e, -EINVAL, "b");
 	assert_memory_equal(e.msg, "b: aaa", 6);
 	assert_string_equal(e.msg + cap - 5, "a...");

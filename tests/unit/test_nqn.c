@@ -46,6 +46,7 @@ static void test_parse_names_what_is_wrong(void **state)
 	refuse("nqn.2014-08.:x", "does not start with");
 	refuse("nqn.2014-8.com.example", "does not start with");
 	refuse("nqn.20x4-08.com.example", "does not start with");
+	refuse("nqn.2014-0x.com.example", "does not start with");
 	refuse("nqn.2014.08.com.example", "does not start with");
 	refuse("nqn.2014-00.com.example", "month 00");
 	refuse("nqn.2014-13.com.example", "month 13");

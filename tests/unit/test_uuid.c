@@ -38,6 +38,7 @@ static void test_parse_refuses(void **state)
 		"f81d4fae 7dec 11d0 a765 00a0c91e6bf6",
 		"f81d4fae7-dec-11d0-a765-00a0c91e6bf6", /* dash elsewhere */
 		"f81d4fae-7dec-11d0-a765-00a0c91e6bg6",
+		"f81d4fae-7dec-11d0-a765-00a0c91e6bfg",
 		"f81d4fae-7dec-11d0-a765-00a0c91e6b/6",
 		"f81d4fae-7dec-11d0-a765-00a0c91e6b:6",
 		"f81d4fae-7dec-11d0-a765-00a0c91e6b`6",
