@@ -303,4 +303,71 @@ static inline uint32_t rig_namespace(struct rig *r, uint64_t blocks, unsigned in
 	return nsid;
 }
 
+/* Configuration state as the draft of the Reference template lays it out; 412 bytes at @d. */
+static inline void rig_config(uint8_t *d, const char *nqn)
+{
+	memset(d, 0, 4096);
+	memcpy(d + 4, "SN-0123456789ABCDEF-", 20);
+	memcpy(d + 24, "Virtual SSD of a tenant                 ", 40);
+	memcpy(d + 64, "VIRT1.0 ", 8);
+	d[73] = 5;                    /* MDTS: 128 KiB */
+	exp_put_le16(d + 74, 1023);   /* MQES */
+	exp_put_le16(d + 76, 7);      /* NCQS: 8 */
+	exp_put_le16(d + 78, 3);      /* NSQS: 4 */
+	exp_put_le16(d + 80, 0x000C); /* ONCS: DSM, Write Zeroes */
+	snprintf((char *)d + 108, 256, "%s", nqn);
+	exp_put_le32(d + 364, 1);       /* ENSID */
+	exp_put_le32(d + 368, 9 << 16); /* LBAF0: 512 bytes */
+	memset(d + 364 + 16, 0xA1, 16); /* NGUID */
+	memset(d + 364 + 32, 0xB2, 16); /* UUID */
+}
+
+#define RIG_NQN "nqn.2024-01.com.example:tenant-7"
+
+/* 31h data: ENSID at 32, UNSID at 292. */
+static inline void rig_ns_pair(struct rig *r, uint32_t ensid, uint32_t unsid)
+{
+	rig_clear(r);
+	exp_put_le32(rig_data(r) + 32, ensid);
+	exp_put_le32(rig_data(r) + 292, unsid);
+}
+
+/* 2Dh 05h data: N 0's based, then CNTLID, ECNTLID. */
+static inline void rig_ctrl_pair(struct rig *r, uint16_t cntlid, uint16_t ecntlid)
+{
+	rig_clear(r);
+	exp_put_le16(rig_data(r) + 4, cntlid);
+	exp_put_le16(rig_data(r) + 6, ecntlid);
+}
+
+/* Template number @ensti, namespace, configuration, controller @fn, attached: ESUBID. */
+static inline uint16_t rig_export(struct rig *r, unsigned int ensti, unsigned int fn, uint32_t nsid,
+				  const char *nqn)
+{
+	uint32_t handle;
+	uint16_t esubid;
+
+	rig_clear(r);
+	esubid = (uint16_t)rig_ok(r, 0, .opcode = 0x2A, .cdw11 = 0x80000000 | ensti);
+	handle = (uint32_t)esubid << 16 | 0x80;
+	rig_ns_pair(r, 1, nsid);
+	rig_ok(r, 0, .opcode = 0x31, .cdw10 = 1, .cdw14 = handle);
+	rig_config(rig_data(r), nqn);
+	rig_ok(r, 0, .opcode = 0x2D, .cdw10 = 6, .cdw14 = handle, .cdw15 = 103);
+	rig_ctrl_pair(r, (uint16_t)fn, 0);
+	rig_ok(r, 0, .opcode = 0x2D, .cdw10 = 5, .cdw14 = handle, .cdw15 = 2);
+	rig_clear(r);
+	exp_put_le16(rig_data(r), 1);
+	exp_put_le16(rig_data(r) + 2, (uint16_t)fn);
+	rig_ok(r, 0, .opcode = 0x15, .nsid = nsid);
+	return esubid;
+}
+
+/* Close and open the same image again. */
+static inline void rig_reopen(struct rig *r, const char *profile, bool power_cycle)
+{
+	ssd_close(r->ssd);
+	rig_open(r, profile, power_cycle);
+}
+
 #endif
