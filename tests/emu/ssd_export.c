@@ -64,12 +64,13 @@ static uint16_t choose_nqn(struct ssd_cmd *c, uint16_t esubid, char out[SSD_NQN_
 		if (st)
 			return st;
 	}
-	if (!wanted[0]) {
+	/* what a host did not mean to send, a stale bounce buffer, is no wish */
+	if (exp_nqn_parse(wanted, &nqn, NULL) < 0) {
 		exp_uuid_format(&uuid, text);
 		snprintf(out, SSD_NQN_BYTES, "nqn.2014-08.org.nvmexpress:uuid:%s", text);
 		return ST_OK;
 	}
-	if (exp_nqn_parse(wanted, &nqn, NULL) < 0 || !ssd_export_nqn_free(ssd, wanted, esubid))
+	if (!ssd_export_nqn_free(ssd, wanted, esubid))
 		return ST_INVALID_FIELD;
 	memcpy(out, nqn.s, strlen(nqn.s));
 	return ST_OK;

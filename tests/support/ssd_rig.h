@@ -44,11 +44,19 @@ struct rig_fn {
 	uint8_t phase;
 };
 
+struct rig;
+
+struct rig_port {
+	struct rig *rig;
+	unsigned int i;
+};
+
 struct rig {
 	char dir[64];
 	struct ssd *ssd;
 	uint8_t *mem;
 	struct rig_fn fn[RIG_FNS];
+	struct rig_port port[RIG_FNS];
 	uint64_t hole, hole_len; /* offset of memory that is not mapped */
 	uint64_t now_us;
 };
@@ -60,13 +68,6 @@ struct rig_cmd {
 	uint32_t nsid, cdw10, cdw11, cdw12, cdw13, cdw14, cdw15;
 	uint64_t prp1, prp2;
 };
-
-struct rig_port {
-	struct rig *rig;
-	unsigned int i;
-};
-
-static struct rig_port rig_ports[RIG_FNS];
 
 static void *rig_dma(void *arg, uint64_t iova, uint64_t len, bool write)
 {
@@ -135,8 +136,8 @@ static inline void rig_open(struct rig *r, const char *profile, bool power_cycle
 	if (ssd_open(&config, &r->ssd, &err) < 0)
 		fail_msg("open: %s", err.msg);
 	for (unsigned int i = 0; i < RIG_FNS; i++) {
-		rig_ports[i] = (struct rig_port){ r, i };
-		ssd_fn_bind(rig_fn(r, i), &(struct ssd_host){ .arg = &rig_ports[i],
+		r->port[i] = (struct rig_port){ r, i };
+		ssd_fn_bind(rig_fn(r, i), &(struct ssd_host){ .arg = &r->port[i],
 							      .dma = rig_dma,
 							      .dma_read = rig_dma_read,
 							      .dma_write = rig_dma_write,

@@ -25,8 +25,8 @@ static struct rig *drive(const char *profile)
 	bool borealis = !strcmp(profile, "borealis");
 	uint32_t ns;
 
-	rig_namespace(r, 8, borealis, 0); /* so that ENSID and NSID differ */
-	ns = rig_namespace(r, 65536, borealis, 1);
+	rig_namespace(r, 8, borealis, 0);          /* so that ENSID and NSID differ */
+	ns = rig_namespace(r, 65533, borealis, 1); /* no multiple of anything */
 	rig_export(r, borealis ? 2 : 1, 1, ns, RIG_NQN);
 	rig_enable(r, 0);
 	rig_enable(r, 1);
@@ -142,11 +142,11 @@ static void test_merged_and_rounded(void **state)
 	guest_write(r, 16, 8);      /* inside */
 	guest_deallocate(r, 33, 5); /* exactly, whatever the rounding */
 	guest_deallocate(r, 38, 2); /* joins */
-	guest_write(r, 65535, 1);   /* clipped to the namespace */
+	guest_write(r, 65532, 1);   /* clipped to the namespace */
 	rig_run(r, 0);
 	expect_entry(r, 0, 0x03, 2, 16, 16);
 	expect_entry(r, 1, 0x21, 2, 33, 7);
-	expect_entry(r, 2, 0x01, 2, 65528, 8);
+	expect_entry(r, 2, 0x01, 2, 65528, 5);
 	expect_untouched(r, 3);
 	guest_write(r, 16, 8); /* what was posted is not joined */
 	rig_run(r, 0);
@@ -534,7 +534,7 @@ static void test_allocation_status(void **state)
 	assert_int_equal(d[4], 2);
 	guest_write(r, 0, 8);
 	guest_write(r, 1024, 16);
-	guest_write(r, 65528, 8);
+	guest_write(r, 65528, 5);
 	rig_clear(r);
 	rig_ok(r, 0, .opcode = 0x86, .nsid = 2, .cdw12 = 1023, .cdw13 = 0x02000000);
 	assert_int_equal(exp_le32(d), 3);
@@ -558,7 +558,7 @@ static void test_allocation_status(void **state)
 	guest_deallocate(r, 1024, 16);
 	rig_ok(r, 0, .opcode = 0x86, .nsid = 2, .cdw12 = 1023, .cdw13 = 0x02000000);
 	assert_int_equal(exp_le32(d), 2);
-	rig_fails(r, 0, 0x80, .opcode = 0x86, .nsid = 2, .cdw10 = 65536, .cdw12 = 1023,
+	rig_fails(r, 0, 0x80, .opcode = 0x86, .nsid = 2, .cdw10 = 65533, .cdw12 = 1023,
 		  .cdw13 = 0x02000000);
 	rig_fails(r, 0, 2, .opcode = 0x86, .nsid = 2, .cdw12 = 1023, .cdw13 = 0x11000000);
 	rig_fails(r, 0, 2, .opcode = 0x86, .nsid = 1, .cdw12 = 1023, .cdw13 = 0x02000000);

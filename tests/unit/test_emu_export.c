@@ -17,7 +17,7 @@ static void test_create_names_and_lists(void **state)
 {
 	struct rig *r = rig_new("aurora");
 	uint8_t *d = rig_data(r);
-	uint16_t a, b;
+	uint16_t a, b, c;
 	uint8_t gn;
 
 	(void)state;
@@ -28,10 +28,15 @@ static void test_create_names_and_lists(void **state)
 	b = (uint16_t)rig_ok(r, 0, .opcode = 0x2A, .cdw11 = 0x80000001);
 	assert_int_not_equal(a, b);
 	assert_string_equal((char *)d, RIG_NQN);
-	/* the same name again, the drive's own name, and what is no name */
+	/* the same name again, the drive's own; then something that is no name: no wish */
+	rig_fails(r, 0, 0x02, .opcode = 0x2A, .cdw11 = 0x80000001);
+	rig_ok(r, 0, .opcode = 6, .cdw10 = 1);
+	memmove(d, d + 768, 256);
 	rig_fails(r, 0, 0x02, .opcode = 0x2A, .cdw11 = 0x80000001);
 	memset(d, 'x', 256);
-	rig_fails(r, 0, 0x02, .opcode = 0x2A, .cdw11 = 0x80000001);
+	c = (uint16_t)rig_ok(r, 0, .opcode = 0x2A, .cdw11 = 0x80000001);
+	assert_memory_equal(d, "nqn.2014-08.org.nvmexpress:uuid:", 32);
+	rig_ok(r, 0, .opcode = 0x2D, .cdw10 = 1, .cdw14 = HANDLE(c));
 	rig_clear(r);
 	rig_ok(r, 0, .opcode = 0x2A, .cdw10 = 1, .cdw15 = (4 + 520) / 4 - 1);
 	assert_int_equal(exp_le16(d), 2);

@@ -349,6 +349,40 @@ static void test_move_to_another_vendor(void **state)
 	rig_free(b);
 }
 
+/* Suspended after each number of completions, over two wraps: phases go on without a break. */
+static void test_phase_goes_on_wherever_the_tail_is(void **state)
+{
+	(void)state;
+	for (unsigned int before = 0; before < 20; before++) {
+		struct rig *a = drive("aurora", 1, 1), *b = drive("borealis", 2, 2);
+		uint8_t s[168];
+
+		make_queues(a, 1);
+		for (unsigned int i = 0; i < before; i++) {
+			ring_flush(a, 1, i % 8, (uint16_t)i);
+			rig_run(a, 1);
+			a->fn[1].db[3] = (i + 1) % 8;
+		}
+		suspend(a, 1);
+		get_state(a, 1, 0, 1, 168);
+		memcpy(s, rig_data(a), 168);
+		suspend(b, 2);
+		memcpy(rig_data(b), s, 168);
+		/* aurora's own number of queues is the export's, which borealis was given too */
+		assert_int_equal(rig_status(set_state(b, 2, 3, 0, 2, 0, 168)), 0);
+		memcpy(b->mem + SQ1, a->mem + SQ1, 0x2000);
+		resume(b, 2);
+		for (unsigned int i = before; i < before + 20; i++) {
+			ring_flush(b, 2, i % 8, (uint16_t)i);
+			rig_run(b, 2);
+			assert_int_equal(cqe_dw3(b, i % 8), (i / 8 % 2 ? 0u : 0x10000u) | i);
+			b->fn[2].db[3] = (i + 1) % 8;
+		}
+		rig_free(a);
+		rig_free(b);
+	}
+}
+
 static void test_set_by_pieces(void **state)
 {
 	struct rig *r = drive("aurora", 1, 2);
@@ -610,6 +644,7 @@ int main(void)
 		cmocka_unit_test(test_state_of_queues_version_0),
 		cmocka_unit_test(test_reference_state_golden),
 		cmocka_unit_test(test_move_to_another_vendor),
+		cmocka_unit_test(test_phase_goes_on_wherever_the_tail_is),
 		cmocka_unit_test(test_set_by_pieces),
 		cmocka_unit_test(test_hostile_states),
 		cmocka_unit_test(test_doubled_queues_are_refused),

@@ -363,10 +363,13 @@ static void test_doorbells_that_make_no_sense(void **state)
 	/* a CQ head beyond what was posted */
 	rig_ok(r, 1, .opcode = 2, .cdw10 = 15 << 16 | 1);
 	rig_submit(r, 1, (struct rig_cmd){ .opcode = 0xC, .cid = 0x79 });
-	r->fn[1].db[3] = 3;
+	assert_int_equal(io(r, (struct rig_cmd){ .opcode = 0, .nsid = nsid }), 0);
+	r->fn[1].db[3] = 2; /* one is posted */
 	rig_run(r, 1);
 	assert_true(rig_reap(r, 1, dw));
 	assert_int_equal(dw[0], 0x010100);
+	r->fn[1].db[3] = 1;
+	assert_int_equal(io(r, (struct rig_cmd){ .opcode = 0, .nsid = nsid }), 0);
 	rig_free(r);
 }
 

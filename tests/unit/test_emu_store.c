@@ -13,31 +13,47 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
+#include <sys/uio.h>
+
 #include "base/fs.h"
 
 static unsigned long deaths_in; /* 0: nobody dies */
+static char calls[256];         /* first letter of each call, in order */
+static int write_flags;         /* of the last pwritev2() */
 
-static void maybe_die(void)
+static void seen(char call)
 {
+	size_t n = strlen(calls);
+
+	if (n + 1 < sizeof(calls))
+		calls[n] = call;
 	if (deaths_in && !--deaths_in)
 		_exit(9);
 }
 
-#define WRAP(ret, name, params, args)      \
-	ret __real_##name params;          \
-	ret __wrap_##name params;          \
-	ret __wrap_##name params           \
-	{                                  \
-		maybe_die();               \
-		return __real_##name args; \
+#define WRAP(letter, ret, name, params, args) \
+	ret __real_##name params;             \
+	ret __wrap_##name params;             \
+	ret __wrap_##name params              \
+	{                                     \
+		seen(letter);                 \
+		return __real_##name args;    \
 	}
 
-WRAP(ssize_t, write, (int fd, const void *p, size_t n), (fd, p, n))
-WRAP(int, fsync, (int fd), (fd))
-WRAP(int, rename, (const char *a, const char *b), (a, b))
-WRAP(int, ftruncate, (int fd, off_t n), (fd, n))
-WRAP(int, unlink, (const char *a), (a))
-WRAP(int, unlinkat, (int fd, const char *a, int flags), (fd, a, flags))
+WRAP('w', ssize_t, write, (int fd, const void *p, size_t n), (fd, p, n))
+WRAP('s', int, fsync, (int fd), (fd))
+WRAP('r', int, rename, (const char *a, const char *b), (a, b))
+WRAP('t', int, ftruncate, (int fd, off_t n), (fd, n))
+WRAP('u', int, unlink, (const char *a), (a))
+WRAP('u', int, unlinkat, (int fd, const char *a, int flags), (fd, a, flags))
+
+ssize_t __real_pwritev2(int fd, const struct iovec *iov, int n, off_t off, int flags);
+ssize_t __wrap_pwritev2(int fd, const struct iovec *iov, int n, off_t off, int flags);
+ssize_t __wrap_pwritev2(int fd, const struct iovec *iov, int n, off_t off, int flags)
+{
+	write_flags = flags;
+	return __real_pwritev2(fd, iov, n, off, flags);
+}
 
 static unsigned int ns_files(const char *dir)
 {
@@ -210,7 +226,7 @@ static void test_failing_writes_change_nothing(void **state)
 			r->ssd = ssd;
 			for (unsigned int i = 0; i < RIG_FNS; i++)
 				ssd_fn_bind(rig_fn(r, i),
-					    &(struct ssd_host){ .arg = &rig_ports[i],
+					    &(struct ssd_host){ .arg = &r->port[i],
 								.dma = rig_dma,
 								.dma_read = rig_dma_read,
 								.dma_write = rig_dma_write,
@@ -336,6 +352,49 @@ static void test_blocks_survive(void **state)
 	rig_free(r);
 }
 
+/* File and directory are on disk before the metadata names the file; forgotten before it goes. */
+static void test_order_of_syncs(void **state)
+{
+	struct rig *r = rig_new("aurora");
+
+	(void)state;
+	memset(calls, 0, sizeof(calls));
+	make_change(r, NS_CREATE);
+	assert_string_equal(calls, "tss"
+				   "uwsrs");
+	memset(calls, 0, sizeof(calls));
+	make_change(r, NS_DELETE);
+	assert_string_equal(calls, "uwsrs"
+				   "u");
+	rig_free(r);
+}
+
+static void test_durable_writes(void **state)
+{
+	struct rig *r = rig_new("aurora");
+	uint32_t ns = rig_namespace(r, 4096, 0, 1u << 1);
+	static const struct {
+		uint32_t cache, cdw12;
+		int flags;
+	} rows[] = { { 1, 0, 0 }, { 1, 0x40000000, RWF_DSYNC }, { 0, 0, RWF_DSYNC } };
+
+	(void)state;
+	rig_enable(r, 1);
+	rig_ok(r, 1, .opcode = 5, .cdw10 = 7 << 16 | 1, .cdw11 = 1, .prp1 = RIG_IOVA + 0x11000);
+	rig_ok(r, 1, .opcode = 1, .cdw10 = 7 << 16 | 1, .cdw11 = 1 << 16 | 1,
+	       .prp1 = RIG_IOVA + 0x10000);
+	for (uint32_t i = 0; i < EXP_ARRAY_SIZE(rows); i++) {
+		write_flags = -1;
+		rig_ok(r, 1, .opcode = 9, .cdw10 = 6, .cdw11 = rows[i].cache);
+		rig_encode(&(struct rig_cmd){ .opcode = 1, .nsid = ns, .cdw12 = rows[i].cdw12 },
+			   r->mem + 0x10000 + 64 * i);
+		r->fn[1].db[2] = i + 1;
+		rig_run(r, 1);
+		assert_int_equal(write_flags, rows[i].flags);
+	}
+	rig_free(r);
+}
+
 static void test_namespace_management(void **state)
 {
 	struct rig *r = rig_new("small"); /* 256 MiB */
@@ -397,6 +456,8 @@ int main(void)
 		cmocka_unit_test(test_open_refusals),
 		cmocka_unit_test(test_damaged_metadata),
 		cmocka_unit_test(test_blocks_survive),
+		cmocka_unit_test(test_order_of_syncs),
+		cmocka_unit_test(test_durable_writes),
 		cmocka_unit_test(test_namespace_management),
 	};
 
