@@ -43,8 +43,12 @@ struct exp_nvme_field {
 #define EXP_NVME_TEXT(type, member, at, width) \
 	EXP_NVME_ROW_(type, member, at, width, 1, EXP_NVME_FIELD_TEXT)
 
-/* What a device or a peer delivered cannot be right: returns -EBADMSG, code DEVICE_DATA. */
-#define EXP_NVME_BAD(err, ...) exp_error_set(err, EXP_CODE_DEVICE_DATA, EBADMSG, __VA_ARGS__)
+/*
+ * What a device or a peer delivered cannot be right: -EBADMSG, code DEVICE_DATA. The value is
+ * spelled out so that the compiler, too, knows that it is negative.
+ */
+#define EXP_NVME_BAD(err, ...) \
+	(exp_error_set(err, EXP_CODE_DEVICE_DATA, EBADMSG, __VA_ARGS__), -EBADMSG)
 
 /**
  * exp_nvme_fields_get - read every row from @wire into @host; the caller has checked the length
