@@ -217,6 +217,7 @@ static int run(const struct settings *s, struct exp_error *err)
 	report = finish(m, &well);
 	if (s->report)
 		r = write_report(s->report, report, err);
+	emu_vmm_power_off(m);
 	emu_control_answer_stop(control, report);
 	if (!well)
 		fprintf(stderr, "%s\n", exp_json_print(report, true, NULL));

@@ -43,9 +43,16 @@ int emu_vmm_start(struct emu_vmm *m, const char *function, const struct emu_vm_c
 	return r;
 }
 
+static void stop_vcpu(struct emu_vmm *m)
+{
+	if (!m->stopped)
+		emu_vm_stop(&m->vm);
+	m->stopped = true;
+}
+
 void emu_vmm_stop(struct emu_vmm *m)
 {
-	emu_vm_stop(&m->vm);
+	stop_vcpu(m);
 	emu_client_close(m->function);
 	emu_client_close(m->target);
 	emu_client_close(m->old);
@@ -175,6 +182,17 @@ static int let_go(struct emu_client **c, const char *what, struct exp_error *err
 	*c = NULL;
 	exp_log(LOG_NOTICE, "function released", kv_s("which", what), kv_i("rc", r));
 	return r < 0 ? exp_error_wrap(err, r, "release the %s", what) : 0;
+}
+
+void emu_vmm_power_off(struct emu_vmm *m)
+{
+	struct emu_client **all[] = { &m->function, &m->target, &m->old };
+	struct exp_error err = { 0 };
+
+	stop_vcpu(m);
+	for (size_t i = 0; i < EXP_ARRAY_SIZE(all); i++)
+		if (*all[i] && let_go(all[i], "function", &err) < 0)
+			exp_log(LOG_WARNING, "power off", kv_s("error", err.msg));
 }
 
 int emu_vmm_drop_source(struct emu_vmm *m, struct exp_error *err)

@@ -20,6 +20,7 @@ struct emu_vmm {
 	struct emu_client *old;      /* the guest is not there any more */
 	bool target_master;          /* may do DMA */
 	uint64_t moves, memory_passes, reattached;
+	bool stopped;  /* the vCPU has ended */
 	bool verified; /* the last check ran to its end, after it nothing was written */
 };
 
@@ -27,6 +28,9 @@ int emu_vmm_start(struct emu_vmm *m, const char *function, const struct emu_vm_c
 		  struct exp_error *err) EXP_MUST_CHECK;
 /** emu_vmm_stop - end the guest, let go of all functions (their controllers stay as they are) */
 void emu_vmm_stop(struct emu_vmm *m);
+
+/** emu_vmm_power_off - the VM is switched off: CC.EN=0 everywhere; only emu_vmm_stop() follows */
+void emu_vmm_power_off(struct emu_vmm *m);
 
 /** emu_vmm_attach_target - step 1: map memory, program and enable the destination's controller */
 int emu_vmm_attach_target(struct emu_vmm *m, const char *dir, bool bus_master,
