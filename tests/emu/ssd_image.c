@@ -172,7 +172,7 @@ static void parse_ns(struct exp_json_reader *up, const struct exp_json *list, si
 	TAKE(&rd, "blocks", 1, UINT64_C(1) << 50, ns.blocks);
 	TAKE(&rd, "lbads", 9, 12, ns.lbads);
 	exp_json_opt_bool(&rd, "shared", &ns.shared);
-	TAKE(&rd, "attached", 0, UINT64_MAX, ns.attached);
+	TAKE(&rd, "attached", 0, (UINT64_C(2) << img->functions) - 1, ns.attached);
 	exp_json_req_uuid(&rd, "nguid", &ns.nguid);
 	exp_json_req_uuid(&rd, "uuid", &ns.uuid);
 	if (img->n_ns && img->ns[img->n_ns - 1].nsid >= ns.nsid)
@@ -222,6 +222,13 @@ static void parse_export(struct exp_json_reader *up, const struct exp_json *list
 	TAKE(&rd, "ecntlid", 0, UINT16_MAX, e.ecntlid);
 	TAKE(&rd, "gn_ns", 0, UINT8_MAX, e.gn_ns);
 	TAKE(&rd, "gn_ctrl", 0, UINT8_MAX, e.gn_ctrl);
+	if (e.cntlid != SSD_NO_CTRL && (!e.cntlid || e.cntlid > img->functions))
+		exp_json_refuse(&rd, "cntlid", "%u is no migratable function of 1..%u", e.cntlid,
+				img->functions);
+	if (e.cntlid != SSD_NO_CTRL && ssd_image_export_of_ctrl(img, e.cntlid))
+		exp_json_refuse(&rd, "cntlid", "%u is exported twice", e.cntlid);
+	if (e.ensid && ssd_image_export_of_ns(img, e.unsid))
+		exp_json_refuse(&rd, "unsid", "%u is exported twice", e.unsid);
 	if (ssd_image_export(img, e.esubid))
 		exp_json_refuse(&rd, "esubid", "%u is there twice", e.esubid);
 	if (!exp_json_close(&rd))

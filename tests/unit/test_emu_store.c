@@ -316,6 +316,52 @@ static void test_damaged_metadata(void **state)
 	rig_free(r);
 }
 
+/* Values that the JSON may have and a drive may not. */
+static void test_metadata_that_cannot_be(void **state)
+{
+	static const struct {
+		const char *from, *to, *words;
+	} bad[] = {
+		{ "\"format\": 1", "\"format\": 2", "format" },
+		{ "\"functions\": 4", "\"functions\": 33", "functions" },
+		{ "\"nsid\": 2", "\"nsid\": 1", "ascend" },
+		{ "\"lbads\": 9", "\"lbads\": 64", "lbads" },
+		{ "\"blocks\": 128", "\"blocks\": 0", "blocks" },
+		{ "\"attached\": 3", "\"attached\": 32", "attached" },
+		{ "\"cntlid\": 1", "\"cntlid\": 5", "cntlid" },
+		{ "\"cntlid\": 1", "\"cntlid\": 0", "cntlid" },
+		{ "\"cntlid\": 2", "\"cntlid\": 1", "twice" },
+		{ "\"unsid\": 2", "\"unsid\": 1", "twice" },
+		{ "\"config\": \"00", "\"config\": \"0G", "config" },
+		{ "\"shared\"", "\"sharde\"", "sharde" },
+	};
+	struct rig *r = rig_new("aurora");
+	char path[128], *text;
+	struct exp_error err;
+	size_t len;
+
+	(void)state;
+	rig_export(r, 1, 1, rig_namespace(r, 128, 0, 1), RIG_NQN);
+	rig_export(r, 1, 2, rig_namespace(r, 128, 0, 1), RIG_NQN "-2");
+	ssd_close(r->ssd);
+	snprintf(path, sizeof(path), "%s/image.json", r->dir);
+	assert_int_equal(exp_fs_read(path, 1 << 20, &text, &len, &err), 0);
+	for (size_t i = 0; i < EXP_ARRAY_SIZE(bad); i++) {
+		char *at = strstr(text, bad[i].from), *changed;
+
+		assert_non_null(at);
+		assert_true(asprintf(&changed, "%.*s%s%s", (int)(at - text), text, bad[i].to,
+				     at + strlen(bad[i].from)) > 0);
+		assert_int_equal(exp_fs_replace(path, changed, strlen(changed), 0600, &err), 0);
+		expect_open_fails(r, "aurora", 0, -EINVAL, bad[i].words);
+		free(changed);
+	}
+	assert_int_equal(exp_fs_replace(path, text, len, 0600, &err), 0);
+	free(text);
+	rig_open(r, "aurora", false);
+	rig_free(r);
+}
+
 /* What a namespace holds is there again, and files of nobody are not. */
 static void test_blocks_survive(void **state)
 {
@@ -455,6 +501,7 @@ int main(void)
 		cmocka_unit_test(test_failing_writes_change_nothing),
 		cmocka_unit_test(test_open_refusals),
 		cmocka_unit_test(test_damaged_metadata),
+		cmocka_unit_test(test_metadata_that_cannot_be),
 		cmocka_unit_test(test_blocks_survive),
 		cmocka_unit_test(test_order_of_syncs),
 		cmocka_unit_test(test_durable_writes),
