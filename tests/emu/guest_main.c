@@ -180,7 +180,11 @@ static struct exp_json *finish(struct emu_vmm *m, bool *ret_well)
 	exp_json_free(pages);
 	report = emu_vmm_report(m, &well);
 	*ret_well = well && !r;
-	exp_json_put_str(report, "outcome", *ret_well ? "ok" : r < 0 ? "unfinished" : "damaged");
+	exp_json_put_str(report, "outcome",
+			 *ret_well                            ? "ok"
+			 : emu_vm_phase(&m->vm) == EMU_FAILED ? "failed"
+			 : well                               ? "unfinished"
+							      : "damaged");
 	if (r < 0)
 		exp_json_put_str(report, "unfinished", err.msg);
 	exp_json_put_bool(report, "ok", *ret_well);

@@ -63,7 +63,6 @@ static struct exp_json *queues_json(const struct emu_work *k)
 }
 
 struct report {
-	struct emu_vmm *m;
 	struct exp_json *o;
 	bool well;
 };
@@ -123,8 +122,8 @@ static void do_report(struct emu_vm *vm, void *arg)
 
 struct exp_json *emu_vmm_report(struct emu_vmm *m, bool *ret_well)
 {
-	struct report rp = { .m = m, .o = exp_json_object() };
 	enum emu_phase p = emu_vm_phase(&m->vm);
+	struct report rp = { .o = exp_json_object(), .well = p != EMU_FAILED };
 
 	exp_json_put_str(rp.o, "phase", emu_phase_name(p));
 	exp_json_put_u64(rp.o, "moves", m->moves);

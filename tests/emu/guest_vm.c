@@ -30,6 +30,7 @@ const char *emu_phase_name(enum emu_phase p)
 	case EMU_DRAINING: return "draining";
 	case EMU_CHECKING: return "checking";
 	case EMU_HALTED: return "halted";
+	case EMU_STUCK: return "stuck";
 	case EMU_GONE: return "device-gone";
 	case EMU_FAILED: return "failed";
 	}
@@ -155,8 +156,11 @@ static void scan(struct emu_vm *vm, uint64_t now)
 
 	for (uint16_t i = 0; i < vm->c.work.queues; i++)
 		done = emu_work_scan_step(&vm->work, &vm->work.w[i], now) && done;
-	if (!done)
+	if (!done) {
+		if (emu_work_dead(&vm->work))
+			emu_vm_set_phase(vm, EMU_STUCK);
 		return;
+	}
 	emu_work_schedule(&vm->work, exp_mono_us());
 	emu_vm_set_phase(vm, vm->phase == EMU_ADOPTING ? EMU_RUNNING : vm->after);
 }
@@ -178,6 +182,7 @@ static void submit(struct emu_vm *vm, uint64_t now)
 	case EMU_WAITING:
 	case EMU_PAUSED:
 	case EMU_HALTED:
+	case EMU_STUCK:
 	case EMU_GONE:
 	case EMU_FAILED: break;
 	}

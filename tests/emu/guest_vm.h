@@ -26,6 +26,7 @@ enum emu_phase {
 	EMU_DRAINING, /* no new commands; then checking */
 	EMU_CHECKING, /* reading every block */
 	EMU_HALTED,   /* checked, at rest */
+	EMU_STUCK,    /* a check cannot end: no command of some queue comes back */
 	EMU_GONE,     /* the device closed the connection */
 	EMU_FAILED,   /* could not boot; vm.error says why */
 };

@@ -15,7 +15,7 @@
 #define BIT(phase) (1u << (phase))
 #define BOOTED                                                                        \
 	(BIT(EMU_ADOPTING) | BIT(EMU_RUNNING) | BIT(EMU_PAUSED) | BIT(EMU_DRAINING) | \
-	 BIT(EMU_CHECKING) | BIT(EMU_HALTED) | BIT(EMU_GONE))
+	 BIT(EMU_CHECKING) | BIT(EMU_HALTED) | BIT(EMU_STUCK) | BIT(EMU_GONE))
 
 static int need_phase(struct emu_vmm *m, uint32_t mask, const char *what, struct exp_error *err)
 {
@@ -355,7 +355,7 @@ int emu_vmm_verify(struct emu_vmm *m, bool halt, struct exp_error *err)
 		return r;
 	m->verified = false;
 	emu_vm_call(&m->vm, do_verify, &after);
-	p = emu_vm_wait(&m->vm, BIT(after) | BIT(EMU_GONE), VERIFY_MS);
+	p = emu_vm_wait(&m->vm, BIT(after) | BIT(EMU_STUCK) | BIT(EMU_GONE), VERIFY_MS);
 	if (p == after) {
 		m->verified = true;
 		return 0;

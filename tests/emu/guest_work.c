@@ -493,6 +493,15 @@ bool emu_work_scan_step(struct emu_work *k, struct emu_worker *w, uint64_t now_u
 
 /* --- watching --- */
 
+bool emu_work_dead(const struct emu_work *k)
+{
+	for (uint16_t i = 0; i < k->c.queues; i++) {
+		if (k->w[i].given_up == k->c.depth)
+			return true;
+	}
+	return false;
+}
+
 uint64_t emu_work_outstanding(const struct emu_work *k)
 {
 	uint64_t n = 0;

@@ -121,6 +121,8 @@ void emu_work_scan_begin(struct emu_work *k, enum emu_scan scan);
 /** emu_work_scan_step - more reads of @w; true when all of them are back */
 bool emu_work_scan_step(struct emu_work *k, struct emu_worker *w, uint64_t now_us);
 
+/** emu_work_dead - is there a queue on which every command was given up? */
+bool emu_work_dead(const struct emu_work *k);
 uint64_t emu_work_outstanding(const struct emu_work *k); /* without those given up */
 uint64_t emu_work_next_due_us(const struct emu_work *k);
 
