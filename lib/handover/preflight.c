@@ -449,14 +449,17 @@ void exp_preflight(const struct exp_job *job, const struct exp_guest_view *views
 	ret->dirty = job->dirty;
 	gates(src, source_gates, EXP_ARRAY_SIZE(source_gates), NULL, fs);
 	gates(src, source_data_gate, 1, src->no_ns_data, fs);
-	if (!on) {
+	if (!on && job->dirty == EXP_DIRTY_CDQ) {
+		/* the cold path takes the namespace away at once: only ever because somebody said
+		 * so */
+		ret->path = EXP_PATH_NONE;
+		exp_findings_add(fs, REFUSE, "NOT_ENABLED", "a live move has a guest that runs",
+				 "off", "on",
+				 "the guest's controller is not enabled: if the VM is off, ask for "
+				 "an offline move (dirty none)");
+	} else if (!on) {
 		ret->path = EXP_PATH_COLD;
 		ret->dirty = EXP_DIRTY_NONE;
-		if (job->dirty == EXP_DIRTY_CDQ)
-			exp_findings_add(
-				fs, NOTE, "COLD", "nothing runs, nothing is suspended", "off", "on",
-				"the guest's controller is not enabled: the export is taken "
-				"from it, copied, and the VM boots at the destination");
 	} else {
 		ret->path = choose_path(job, src, dst, fs);
 	}

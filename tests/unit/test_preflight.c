@@ -310,12 +310,15 @@ static void test_preflight_cold_needs_no_state(void **state)
 	w->src.ctrls[1].enabled = w->src.ctrls[2].enabled = false;
 	w->dst.n_state_uuids = w->dst.n_versions = 0;
 	w->src.flags &= ~(uint32_t)EXP_CAP_CHANGE_LOG;
+	w->job->dirty = EXP_DIRTY_NONE;
 	check(w);
 	assert_int_equal(w->res.path, EXP_PATH_COLD);
 	assert_int_equal(w->res.dirty, EXP_DIRTY_NONE);
-	assert_false(exp_findings_refuse(&w->fs));
-	assert_int_equal(find(w, "COLD")->severity, EXP_FINDING_NOTE);
+	assert_int_equal(w->fs.n, 0);
 	done(w);
+	w = fits(); /* a live move never turns into one that takes the namespace away */
+	w->src.ctrls[1].enabled = w->src.ctrls[2].enabled = false;
+	expect(w, "NOT_ENABLED", EXP_FINDING_REFUSAL, "off", "on");
 	w = fits();
 	w->src.ctrls[2].enabled = false;
 	expect(w, "HALF_ENABLED", EXP_FINDING_REFUSAL, "1", "2");
