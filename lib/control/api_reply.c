@@ -429,7 +429,7 @@ static enum exp_code code_of_status(int status)
 	case 409: return EXP_CODE_CONFLICT;
 	case 410: return EXP_CODE_GONE;
 	case 413: return EXP_CODE_TOO_LARGE;
-	case 503: return EXP_CODE_UNREACHABLE;
+	case 503: return EXP_CODE_STARTING;
 	default: return EXP_CODE_SYSTEM;
 	}
 }

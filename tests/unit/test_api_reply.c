@@ -722,7 +722,7 @@ static void test_problem_of_others(void **state)
 			"new");
 	foreign_problem("{\"code\":\"OK\",\"errno\":99999,\"nvme_status\":70000}", 400,
 			EXP_CODE_INVALID, "HTTP status 400");
-	foreign_problem("[1]", 503, EXP_CODE_UNREACHABLE, "503");
+	foreign_problem("[1]", 503, EXP_CODE_STARTING, "503");
 	foreign_problem("{\"code\":7,\"detail\":[]}", 405, EXP_CODE_METHOD, "405");
 }
 
