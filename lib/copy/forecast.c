@@ -29,51 +29,68 @@ void exp_forecast_init(struct exp_forecast *f, uint64_t fixed_us)
 	*f = (struct exp_forecast){ .fixed_us = fixed_us };
 }
 
+/* What lies between the two ends of the window of rates. */
+struct window {
+	uint64_t us, sent, marked, busy_us;
+	uint64_t done;  /* work that went away: sent and acknowledged, or found to be none */
+	uint64_t least; /* that remained at any time in it */
+};
+
+static uint32_t slot(const struct exp_forecast *f, uint32_t back)
+{
+	return (f->next + EXP_FORECAST_SAMPLES - 1 - back) % EXP_FORECAST_SAMPLES;
+}
+
 /* @back samples before the newest. */
 static const struct exp_forecast_sample *sample(const struct exp_forecast *f, uint32_t back)
 {
-	return &f->s[(f->next + EXP_FORECAST_SAMPLES - 1 - back) % EXP_FORECAST_SAMPLES];
+	return &f->s[slot(f, back)];
 }
 
-/* Both ends of the window of rates; *ret_least: least that remained in it. 0: no rate yet. */
-static uint64_t window(const struct exp_forecast *f, const struct exp_forecast_sample **ret_a,
-		       const struct exp_forecast_sample **ret_b, uint64_t *ret_least)
+/* false: no rate yet */
+static bool window(const struct exp_forecast *f, struct window *ret)
 {
 	const struct exp_forecast_sample *a, *b;
-	uint64_t least;
+	uint64_t had, least;
+	uint32_t back = 0;
 
 	if (f->n < 2)
-		return 0;
+		return false;
 	a = b = sample(f, 0);
 	least = b->remaining_bytes;
-	for (uint32_t i = 1; i < f->n && b->now_us - a->now_us < EXP_FORECAST_RATE_US; i++) {
-		a = sample(f, i);
+	while (back + 1 < f->n && b->now_us - a->now_us < EXP_FORECAST_RATE_US) {
+		a = sample(f, ++back);
 		least = EXP_MIN(least, a->remaining_bytes);
 	}
 	if (b->now_us - a->now_us < RATE_MIN_US)
-		return 0;
-	*ret_a = a;
-	*ret_b = b;
-	*ret_least = least;
-	return b->now_us - a->now_us;
+		return false;
+	had = add_up_to_max(a->remaining_bytes, b->marked_bytes - a->marked_bytes);
+	*ret = (struct window){
+		.us = b->now_us - a->now_us,
+		.sent = b->sent_bytes - a->sent_bytes,
+		.marked = b->marked_bytes - a->marked_bytes,
+		.busy_us = f->busy_us[slot(f, 0)] - f->busy_us[slot(f, back)],
+		.done = had > b->remaining_bytes ? had - b->remaining_bytes : 0,
+		.least = least,
+	};
+	return true;
 }
 
 static void learn_link_rate(struct exp_forecast *f)
 {
-	const struct exp_forecast_sample *a, *b;
-	uint64_t us, least, rate;
+	struct window w;
+	uint64_t rate;
 
-	us = window(f, &a, &b, &least);
-	if (!us || b->sent_bytes == a->sent_bytes)
+	if (!window(f, &w) || !w.sent)
 		return;
-	if (b->busy_us) {
-		if (b->busy_us - a->busy_us >= BUSY_MIN_US)
-			f->link_rate = mul_div(b->sent_bytes - a->sent_bytes, SECOND_US,
-					       b->busy_us - a->busy_us);
+	if (f->busy_now_us) {
+		if (w.busy_us >= BUSY_MIN_US)
+			f->link_rate = mul_div(w.sent, SECOND_US, w.busy_us);
 		return;
 	}
-	rate = mul_div(b->sent_bytes - a->sent_bytes, SECOND_US, us);
-	if (rate > f->link_rate || least >= mul_div(f->link_rate, us, SECOND_US))
+	/* what was sent and changed nothing (sent again, or no data) does not speak for the link */
+	rate = mul_div(EXP_MIN(w.sent, w.done), SECOND_US, w.us);
+	if (rate > f->link_rate || w.least >= mul_div(f->link_rate, w.us, SECOND_US))
 		f->link_rate = rate;
 }
 
@@ -94,14 +111,19 @@ static void note_progress(struct exp_forecast *f, const struct exp_forecast_samp
 	}
 }
 
+void exp_forecast_busy(struct exp_forecast *f, uint64_t busy_us)
+{
+	f->busy_now_us = EXP_MAX(f->busy_now_us, busy_us);
+}
+
 void exp_forecast_add(struct exp_forecast *f, const struct exp_forecast_sample *s)
 {
 	const struct exp_forecast_sample *before = f->n ? sample(f, 0) : NULL;
 
 	if (before && s->now_us <= before->now_us)
 		return;
-	if (before && (s->sent_bytes < before->sent_bytes ||
-		       s->marked_bytes < before->marked_bytes || s->busy_us < before->busy_us)) {
+	if (before &&
+	    (s->sent_bytes < before->sent_bytes || s->marked_bytes < before->marked_bytes)) {
 		f->n = 0;
 		before = NULL;
 	}
@@ -113,6 +135,7 @@ void exp_forecast_add(struct exp_forecast *f, const struct exp_forecast_sample *
 		f->best_sent = s->sent_bytes;
 	}
 	f->s[f->next] = *s;
+	f->busy_us[f->next] = f->busy_now_us;
 	f->next = (f->next + 1) % EXP_FORECAST_SAMPLES;
 	f->n = EXP_MIN(f->n + 1, (uint32_t)EXP_FORECAST_SAMPLES);
 	learn_link_rate(f);
@@ -120,30 +143,16 @@ void exp_forecast_add(struct exp_forecast *f, const struct exp_forecast_sample *
 
 uint64_t exp_forecast_send_rate(const struct exp_forecast *f)
 {
-	const struct exp_forecast_sample *a, *b;
-	uint64_t least, us = window(f, &a, &b, &least);
+	struct window w;
 
-	return us ? mul_div(b->sent_bytes - a->sent_bytes, SECOND_US, us) : 0;
+	return window(f, &w) ? mul_div(w.sent, SECOND_US, w.us) : 0;
 }
 
 uint64_t exp_forecast_dirty_rate(const struct exp_forecast *f)
 {
-	const struct exp_forecast_sample *a, *b;
-	uint64_t least, us = window(f, &a, &b, &least);
+	struct window w;
 
-	return us ? mul_div(b->marked_bytes - a->marked_bytes, SECOND_US, us) : 0;
-}
-
-/* How fast work goes away: what is zero needs no sending. */
-static uint64_t done_rate(const struct exp_forecast *f)
-{
-	const struct exp_forecast_sample *a, *b;
-	uint64_t least, us = window(f, &a, &b, &least), had;
-
-	if (!us)
-		return 0;
-	had = add_up_to_max(a->remaining_bytes, b->marked_bytes - a->marked_bytes);
-	return had > b->remaining_bytes ? mul_div(had - b->remaining_bytes, SECOND_US, us) : 0;
+	return window(f, &w) ? mul_div(w.marked, SECOND_US, w.us) : 0;
 }
 
 uint64_t exp_forecast_blackout_us(const struct exp_forecast *f)
@@ -163,16 +172,22 @@ uint64_t exp_forecast_blackout_us(const struct exp_forecast *f)
 uint64_t exp_forecast_eta_ms(const struct exp_forecast *f, uint64_t limit_us)
 {
 	uint64_t blackout = exp_forecast_blackout_us(f), rate, dirty, fits;
+	struct window w;
 
 	if (blackout <= limit_us)
 		return 0;
 	if (blackout == UINT64_MAX || limit_us <= f->fixed_us)
 		return UINT64_MAX;
 	fits = mul_div(limit_us - f->fixed_us, f->link_rate, SECOND_US);
-	rate = EXP_MAX(exp_forecast_send_rate(f), done_rate(f));
-	if (!rate)
-		rate = f->link_rate;
-	dirty = exp_forecast_dirty_rate(f);
+	rate = f->link_rate;
+	dirty = 0;
+	if (window(f, &w)) {
+		/* what is zero goes away without being sent */
+		uint64_t gone = mul_div(EXP_MAX(w.sent, w.done), SECOND_US, w.us);
+
+		rate = gone ? gone : rate;
+		dirty = exp_forecast_dirty_rate(f);
+	}
 	if (dirty >= rate)
 		return UINT64_MAX;
 	return mul_div(sample(f, 0)->remaining_bytes - fits, 1000, rate - dirty);

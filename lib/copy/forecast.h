@@ -7,8 +7,8 @@
  *
  * With few writes the copy sends only what there is to send, and that says nothing of what the
  * link can do. The forecast of the blackout therefore takes the rate while something was being
- * sent (busy_us); where that is not measured, the best rate seen, until a backlog of more than a
- * window shows that the link became slower.
+ * sent, where that is measured; else the best rate seen, until a backlog of more than a window
+ * shows that the link became slower.
  */
 #ifndef EXP_COPY_FORECAST_H
 #define EXP_COPY_FORECAST_H
@@ -23,15 +23,16 @@
 
 /* Counters are of the job so far and only grow; one that goes back starts the forecast anew. */
 struct exp_forecast_sample {
-	uint64_t now_us; /* monotonic; a sample that is not later than the last is left out */
-	uint64_t sent_bytes;
+	uint64_t now_us;          /* monotonic; one that is not later than the last is left out */
+	uint64_t sent_bytes;      /* data only: being told that a range is zero takes no time */
 	uint64_t marked_bytes;    /* unique bytes that became dirty */
 	uint64_t remaining_bytes; /* now */
-	uint64_t busy_us; /* time in which any stream was reading or sending; 0: not measured */
 };
 
 struct exp_forecast { /* fields are the module's own */
 	struct exp_forecast_sample s[EXP_FORECAST_SAMPLES];
+	uint64_t busy_us[EXP_FORECAST_SAMPLES]; /* at each of them */
+	uint64_t busy_now_us;
 	uint32_t n, next;
 	uint64_t fixed_us; /* steps of the blackout that do not depend on bytes */
 	uint64_t start_us;
@@ -45,6 +46,9 @@ void exp_forecast_init(struct exp_forecast *f, uint64_t fixed_us);
 /** exp_forecast_add - some a second are best: the window of rates has to fit EXP_FORECAST_SAMPLES
  */
 void exp_forecast_add(struct exp_forecast *f, const struct exp_forecast_sample *s);
+
+/** exp_forecast_busy - time so far in which any stream was reading or sending; before each add */
+void exp_forecast_busy(struct exp_forecast *f, uint64_t busy_us);
 
 uint64_t exp_forecast_send_rate(const struct exp_forecast *f); /* bytes per second, 0 unknown */
 uint64_t exp_forecast_dirty_rate(const struct exp_forecast *f);

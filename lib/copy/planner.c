@@ -115,7 +115,8 @@ int exp_planner_new(const struct exp_planner_config *cfg, struct exp_planner **r
 
 		n->bytes = cfg->ns[i].bytes;
 		n->unit = EXP_MAX(EXP_COPY_GRAIN, cfg->ns[i].lba_bytes);
-		r = exp_ranges_new(EXP_RANGES_MAX, &n->allocated);
+		r = exp_ranges_new(cfg->ranges_max ? cfg->ranges_max : EXP_RANGES_MAX,
+				   &n->allocated);
 		if (!r)
 			r = exp_dirty_new(n->bytes, &p->budget, &n->again);
 		if (!r)
@@ -153,18 +154,13 @@ static uint64_t round_up(const struct space *n, uint64_t at)
 	return at % n->unit ? EXP_MIN(round_down(n, at) + n->unit, n->bytes) : at;
 }
 
-/* The namespace that a range lies in; NULL: there is none, or the range is not whole blocks. */
-static struct space *find_space(struct exp_planner *p, uint32_t ns, uint64_t offset, uint64_t len)
+/* Is it whole blocks inside the namespace? */
+static bool good_range(const struct exp_planner *p, uint32_t ns, uint64_t offset, uint64_t len)
 {
-	uint32_t lba_bytes;
+	uint64_t bytes = p->ns[ns].bytes, lba_bytes = p->cfg.ns[ns].lba_bytes;
 
-	if (ns >= p->cfg.n_ns)
-		return NULL;
-	lba_bytes = p->cfg.ns[ns].lba_bytes;
-	if (offset > p->ns[ns].bytes || len > p->ns[ns].bytes - offset || offset % lba_bytes ||
-	    len % lba_bytes)
-		return NULL;
-	return &p->ns[ns];
+	return offset <= bytes && len <= bytes - offset && offset % lba_bytes == 0 &&
+	       len % lba_bytes == 0;
 }
 
 static bool first_pass_through(const struct space *n)
@@ -232,29 +228,34 @@ static int mark_unread(struct exp_planner *p, struct space *n, uint64_t start, u
 
 int exp_planner_allocated(struct exp_planner *p, uint32_t ns, uint64_t offset, uint64_t len)
 {
-	struct space *n = find_space(p, ns, offset, len);
 	uint64_t start, end, before;
+	struct space *n;
+	int r = 0;
 
-	if (!n)
+	if (ns >= p->cfg.n_ns)
 		return -EINVAL;
+	n = &p->ns[ns];
+	if (!good_range(p, ns, offset, len)) {
+		offset = round_down(n, n->known);
+		len = n->bytes - offset;
+		r = -EINVAL;
+	}
 	if (n->given_up || !len)
-		return 0;
-	if (n->named_all)
-		return -EINVAL;
+		return r;
 	start = round_down(n, offset);
 	end = round_up(n, offset + len);
-	if (start < n->last_start)
+	if (start < n->last_start || n->named_all)
 		mark_unread(p, n, start, EXP_MIN(end, n->known), EXP_MARK_WRITTEN);
 	start = EXP_MAX(start, n->known);
 	if (start >= end)
-		return 0;
+		return r;
 	before = exp_ranges_bytes(n->allocated);
 	exp_ranges_add(n->allocated, start, end);
 	p->allocated_bytes += exp_ranges_bytes(n->allocated) - before;
 	forget(n->later, start, end); /* changes noticed before: the pass will read them */
 	n->last_start = start;
 	n->known = end;
-	return 0;
+	return r;
 }
 
 void exp_planner_allocated_end(struct exp_planner *p, uint32_t ns)
@@ -269,10 +270,15 @@ void exp_planner_allocated_end(struct exp_planner *p, uint32_t ns)
 int exp_planner_dirty(struct exp_planner *p, uint32_t ns, uint64_t offset, uint64_t len,
 		      bool deallocated)
 {
-	struct space *n = find_space(p, ns, offset, len);
+	struct space *n;
 
-	if (!n)
+	if (ns >= p->cfg.n_ns)
 		return -EINVAL;
+	n = &p->ns[ns];
+	if (!good_range(p, ns, offset, len)) {
+		mark_unread(p, n, 0, n->bytes, EXP_MARK_WRITTEN);
+		return -EINVAL;
+	}
 	return mark_unread(p, n, offset, offset + len,
 			   deallocated ? EXP_MARK_DEALLOCATED : EXP_MARK_WRITTEN);
 }
@@ -391,14 +397,17 @@ static int take_first(struct exp_planner *p, struct exp_extent *x)
 static int take_now(struct exp_planner *p, struct exp_extent *x)
 {
 	struct space *n = &p->ns[x->ns];
+	int r;
 
 	if (!first_pass_through(n))
 		return 0;
 	if (!find_free(p, x->ns, n->now, n->pos, n->bytes, x) &&
 	    !find_free(p, x->ns, n->now, 0, n->pos, x)) /* what was in flight when we passed */
 		return 0;
-	n->pos = x->offset + x->len;
-	return take_from(p, n->now, x);
+	r = take_from(p, n->now, x);
+	if (r > 0)
+		n->pos = x->offset + x->len;
+	return r;
 }
 
 static int take_later(struct exp_planner *p, struct exp_extent *x)

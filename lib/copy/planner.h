@@ -41,6 +41,8 @@ struct exp_planner_config {
 				  * writes are 4 KiB each, so a small window starves the stream */
 	uint64_t map_bytes_max;  /* memory for dirty leaves, 0: EXP_PLANNER_MAP_BYTES; beyond it
 				  * marks become coarser */
+	uint32_t ranges_max;     /* allocated ranges kept per namespace, at least 2; 0:
+				  * EXP_RANGES_MAX; beyond it neighbours are taken as one */
 };
 
 struct exp_planner_stats {
@@ -69,9 +71,11 @@ EXP_DEFINE_CLEANUP(struct exp_planner *, exp_planner_free)
  *
  * Ascending within a namespace, and only what was read from the device after the change log ran.
  * What lies between two ranges is taken as EXP_EXTENT_UNALLOCATED. exp_planner_allocated_end()
- * says that no more will come; the first pass may begin before, and goes as far as is known.
- * Ranges that come out of order, or that a long list had to merge, cost work and lose nothing.
- * -EINVAL: not whole blocks inside the namespace, or after the end.
+ * says that no more will come; not to be called when the scan failed or was stopped, for what is
+ * left then counts as unallocated. The first pass may begin before, and goes as far as is known.
+ * Ranges that come out of order or after the end, or that a long list had to merge, cost work and
+ * lose nothing. -EINVAL: no such namespace; or not whole blocks inside it: then all that was not
+ * known yet counts as allocated.
  */
 int exp_planner_allocated(struct exp_planner *p, uint32_t ns, uint64_t offset,
 			  uint64_t len) EXP_MUST_CHECK;
@@ -82,8 +86,7 @@ void exp_planner_allocated_end(struct exp_planner *p, uint32_t ns);
  * @deallocated: its content may be told instead of read, until it changes again
  *
  * In the order of the log. -ENOMEM: noted all the same, but coarser: more than the range is dirty
- * now. -EINVAL: not whole blocks inside the namespace; nothing is noted, the log is not to be
- * trusted.
+ * now. -EINVAL: no such namespace; or not whole blocks inside it: then all of it is dirty now.
  */
 int exp_planner_dirty(struct exp_planner *p, uint32_t ns, uint64_t offset, uint64_t len,
 		      bool deallocated);

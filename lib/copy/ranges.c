@@ -47,21 +47,28 @@ void exp_ranges_free(struct exp_ranges *r)
 	free(r);
 }
 
-/* At most half of the places stay in use; the smallest gaps go first. */
+/*
+ * At most half of the places stay in use; the smallest gaps go first. A pass joins pairs only:
+ * where all gaps are alike, joining each that is small enough would make one range of the whole
+ * list.
+ */
 static void squeeze(struct exp_ranges *r)
 {
 	struct range *v = r->v + r->head;
 	uint64_t gap = 4096;
 
 	while (r->n > r->cap / 2) {
+		bool joined = false; /* the range at out */
 		size_t out = 0;
 
 		for (size_t i = 1; i < r->n; i++) {
-			if (v[i].start - v[out].end <= gap) {
+			if (!joined && v[i].start - v[out].end <= gap) {
 				r->bytes += v[i].start - v[out].end;
 				v[out].end = v[i].end;
+				joined = true;
 			} else {
 				v[++out] = v[i];
+				joined = false;
 			}
 		}
 		r->n = out + 1;

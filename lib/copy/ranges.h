@@ -14,7 +14,7 @@
 
 #include "base/error.h"
 
-#define EXP_RANGES_MAX 65536u /* 1 MiB of memory */
+#define EXP_RANGES_MAX 262144u /* 4 MiB of memory */
 
 struct exp_ranges;
 

@@ -14,7 +14,8 @@ struct copy {
 	struct exp_forecast f;
 	struct exp_forecast_sample s;
 	uint64_t link, dirty; /* bytes per second */
-	bool measured;        /* busy_us is filled in */
+	bool measured;        /* busy time is told */
+	uint64_t busy_us;
 };
 
 static void copy_init(struct copy *c, uint64_t bytes, uint64_t link, uint64_t dirty)
@@ -37,7 +38,7 @@ static void copy_run(struct copy *c, uint64_t us)
 		c->s.marked_bytes += dirty;
 		c->s.remaining_bytes += dirty - sent;
 		if (c->measured && sent)
-			c->s.busy_us += sent * SECOND / c->link;
+			exp_forecast_busy(&c->f, c->busy_us += sent * SECOND / c->link);
 		exp_forecast_add(&c->f, &c->s);
 	}
 }
@@ -54,10 +55,10 @@ static void test_nothing_is_known_at_first(void **state)
 		assert_true(exp_forecast_eta_ms(&f, SECOND) == UINT64_MAX);
 		assert_true(exp_forecast_blackout_us(&f) == UINT64_MAX);
 		assert_int_equal(exp_forecast_verdict(&f, SECOND), EXP_VERDICT_UNKNOWN);
-		exp_forecast_add(&f, &(struct exp_forecast_sample){ 1, 0, 0, 5 * MB, 0 });
+		exp_forecast_add(&f, &(struct exp_forecast_sample){ 1, 0, 0, 5 * MB });
 	}
 	/* two samples that are too close give no rate */
-	exp_forecast_add(&f, &(struct exp_forecast_sample){ 2, MB, 0, 4 * MB, 0 });
+	exp_forecast_add(&f, &(struct exp_forecast_sample){ 2, MB, 0, 4 * MB });
 	assert_int_equal(exp_forecast_send_rate(&f), 0);
 }
 
@@ -252,6 +253,21 @@ static void test_zeros_shorten_the_eta(void **state)
 		    c.s.remaining_bytes / (901 * MB / 1000) - 200);
 }
 
+/* What is told without data, and what is sent again, does not make the link look faster. */
+static void test_only_work_done_speaks_for_the_link(void **state)
+{
+	struct copy c;
+
+	(void)state;
+	copy_init(&c, 100 * GB, 100 * MB, 0);
+	copy_run(&c, 10 * SECOND);
+	for (int i = 0; i < 40; i++) {
+		c.s.sent_bytes += 250 * GB;
+		copy_run(&c, TICK);
+	}
+	assert_true(exp_forecast_blackout_us(&c.f) > c.s.remaining_bytes / (101 * MB) * SECOND);
+}
+
 static void test_samples_that_make_no_sense(void **state)
 {
 	struct copy c;
@@ -262,11 +278,11 @@ static void test_samples_that_make_no_sense(void **state)
 	copy_run(&c, 10 * SECOND);
 	rate = exp_forecast_send_rate(&c.f);
 	/* not later than the last: left out */
-	exp_forecast_add(&c.f, &(struct exp_forecast_sample){ c.s.now_us, 0, 0, 1, 0 });
-	exp_forecast_add(&c.f, &(struct exp_forecast_sample){ 5, 0, 0, 1, 0 });
+	exp_forecast_add(&c.f, &(struct exp_forecast_sample){ c.s.now_us, 0, 0, 1 });
+	exp_forecast_add(&c.f, &(struct exp_forecast_sample){ 5, 0, 0, 1 });
 	assert_int_equal(exp_forecast_send_rate(&c.f), rate);
 	/* counters that went back: another job, or a restart */
-	exp_forecast_add(&c.f, &(struct exp_forecast_sample){ c.s.now_us + SECOND, 5, 0, GB, 0 });
+	exp_forecast_add(&c.f, &(struct exp_forecast_sample){ c.s.now_us + SECOND, 5, 0, GB });
 	assert_int_equal(exp_forecast_send_rate(&c.f), 0);
 	assert_int_equal(exp_forecast_verdict(&c.f, 0), EXP_VERDICT_UNKNOWN);
 }
@@ -289,7 +305,8 @@ static void test_any_values_are_survived(void **state)
 			s.sent_bytes += exp_rng_next(&r) >> exp_rng_below(&r, 64);
 			s.marked_bytes += exp_rng_next(&r) >> exp_rng_below(&r, 64);
 			s.remaining_bytes = exp_rng_next(&r) >> exp_rng_below(&r, 64);
-			s.busy_us += run & 1 ? exp_rng_next(&r) >> exp_rng_below(&r, 64) : 0;
+			if (run & 1)
+				exp_forecast_busy(&f, exp_rng_next(&r) >> exp_rng_below(&r, 64));
 			exp_forecast_add(&f, &s);
 			if (exp_forecast_blackout_us(&f) <= limit) {
 				assert_int_equal(exp_forecast_eta_ms(&f, limit), 0);
@@ -319,6 +336,7 @@ int main(void)
 		cmocka_unit_test(test_more_work_moves_the_goal),
 		cmocka_unit_test(test_a_dead_link_is_no_verdict),
 		cmocka_unit_test(test_zeros_shorten_the_eta),
+		cmocka_unit_test(test_only_work_done_speaks_for_the_link),
 		cmocka_unit_test(test_samples_that_make_no_sense),
 		cmocka_unit_test(test_any_values_are_survived),
 	};

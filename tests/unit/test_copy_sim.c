@@ -458,6 +458,8 @@ static void start(struct sim *s, uint64_t seed)
 		s->cfg.window_bytes = s->cfg.extent_max * (1 + below(s, 4));
 	if (chance(s, 1, 4))
 		s->cfg.map_bytes_max = 1 + below(s, 5000);
+	if (chance(s, 1, 2))
+		s->cfg.ranges_max = 2 + (uint32_t)below(s, 10);
 	for (uint32_t i = 0; i < s->cfg.n_ns; i++) {
 		struct space *n = &s->ns[i];
 		unsigned int used = (unsigned int)below(s, 4);
