@@ -167,7 +167,7 @@ bool exp_core_may_decide(struct exp_core *c)
 	if (c->stuck)
 		return false;
 	switch (c->commit) {
-	case EXP_COMMIT_IDLE: c->armed = false; return true;
+	case EXP_COMMIT_IDLE: c->armed = c->probing = false; return true;
 	case EXP_COMMIT_QUEUED: return false;
 	case EXP_COMMIT_RETRY:
 		if (c->now_ms >= c->commit_again.next_ms)
@@ -265,14 +265,21 @@ void exp_core_repeat(struct exp_core *c, enum exp_msg_type type)
 
 void exp_core_probe(struct exp_core *c, enum exp_msg_type type)
 {
-	if (c->sending != type)
-		c->send_again.next_ms = c->now_ms + EXP_SEND_MAX_MS;
-	c->sending = type;
-	c->armed = true;
-	if (!c->link || c->now_ms < c->send_again.next_ms)
+	if (!c->probe_ms)
+		c->probe_ms = c->now_ms + EXP_SEND_MAX_MS;
+	c->probing = true;
+	if (!c->link || c->now_ms < c->probe_ms)
 		return;
 	exp_core_send(c, type);
-	c->send_again.next_ms = c->now_ms + EXP_SEND_MAX_MS;
+	c->probe_ms = c->now_ms + EXP_SEND_MAX_MS;
+}
+
+void exp_core_link_up(struct exp_core *c)
+{
+	c->link = true;
+	c->send_again = (struct exp_repeat){ 0 };
+	if (c->probe_ms)
+		c->probe_ms = c->now_ms;
 }
 
 bool exp_core_ours(const struct exp_core *c, const struct exp_msg *m)
@@ -357,5 +364,7 @@ uint64_t exp_core_deadline(const struct exp_core *c)
 		d = c->act_again.next_ms;
 	if (c->armed && c->link)
 		d = EXP_MIN(d, c->send_again.next_ms);
+	if (c->probing && c->link)
+		d = EXP_MIN(d, c->probe_ms);
 	return d;
 }

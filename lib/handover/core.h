@@ -56,6 +56,8 @@ struct exp_core {
 	enum exp_msg_type sending; /* what is being repeated; 0 nothing */
 	bool armed;                /* and the last decision still wants it */
 	struct exp_repeat send_again;
+	uint64_t probe_ms; /* when to ask whether the peer is still there; outlives states */
+	bool probing;
 
 	/* why it ends before its time; the first reason counts */
 	enum exp_job_intent stop;
@@ -107,6 +109,7 @@ void exp_core_repeat(struct exp_core *c, enum exp_msg_type type); /* now if due,
 /** exp_core_probe - the same at long intervals: first after one of them, or when the link is back
  */
 void exp_core_probe(struct exp_core *c, enum exp_msg_type type);
+void exp_core_link_up(struct exp_core *c); /* what is repeated goes out at once */
 /** exp_core_ours - the message is from the other side of this very attempt of this job */
 bool exp_core_ours(const struct exp_core *c, const struct exp_msg *m);
 

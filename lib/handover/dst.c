@@ -259,7 +259,7 @@ static void on_msg(struct exp_dst *m, const struct exp_msg *msg)
 	case EXP_MSG_FINAL:
 		if (state == EXP_DST_RESTORED)
 			c->send_again = (struct exp_repeat){ 0 }; /* RESTORED again, now */
-		else if (state == EXP_DST_RECEIVING && !m->final_asked)
+		else if (state == EXP_DST_RECEIVING && !m->final_asked && msg->final)
 			on_final(m, msg->final);
 		else
 			used = false;
@@ -542,8 +542,7 @@ void exp_dst_step(struct exp_dst *m, const struct exp_event *ev, struct exp_plan
 			exp_core_stop(c, EXP_INTENT_FAIL, &ev->copy.err);
 		break;
 	case EXP_EV_LINK_UP:
-		c->link = true;
-		c->send_again = (struct exp_repeat){ 0 };
+		exp_core_link_up(c);
 		m->told = 0; /* the source may have missed how the target is */
 		break;
 	case EXP_EV_LINK_DOWN: c->link = false; break;

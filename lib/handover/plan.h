@@ -150,7 +150,8 @@ struct exp_act_result {
 	enum exp_dirty_source dirty; /* PREFLIGHT */
 };
 
-/* What the copy engine has to say. */
+/* What the copy engine has to say. Leaving and entering ready costs a commit each: be slow to say
+ * NOT_FIT. */
 enum exp_copy_news {
 	EXP_COPY_FITS = 1,     /* end of a round: what remains fits the blackout budget */
 	EXP_COPY_NOT_FIT = 2,  /* end of a round: it does not, or no longer */

@@ -460,10 +460,7 @@ void exp_src_step(struct exp_src *m, const struct exp_event *ev, struct exp_plan
 		break;
 	case EXP_EV_MSG: on_msg(m, ev->msg); break;
 	case EXP_EV_COPY: on_copy(m, ev); break;
-	case EXP_EV_LINK_UP:
-		c->link = true;
-		c->send_again = (struct exp_repeat){ 0 };
-		break;
+	case EXP_EV_LINK_UP: exp_core_link_up(c); break;
 	case EXP_EV_LINK_DOWN: c->link = false; break;
 	case EXP_EV_DEVICE_RESET: on_reset(m); break;
 	case EXP_EV_VERB: on_verb(m, ev); break;

@@ -320,22 +320,20 @@ static bool wait_for_switchover(struct exp_src *m)
 static void decide_ready(struct exp_src *m)
 {
 	struct exp_core *c = &m->c;
+	bool waits = wait_for_switchover(m), fits = m->fits || exp_src_offline(m);
+	bool asking = c->sending == EXP_MSG_ATTEMPT && !m->attempt_ok;
 
 	if (c->stop) {
 		exp_src_roll_back(m);
 		return;
 	}
-	if (wait_for_switchover(m) && (m->fits || exp_src_offline(m))) {
-		probe(m);
-		return;
-	}
-	if (!m->fits && !exp_src_offline(m)) {
+	if (!fits && !asking) { /* asked once, the answer is awaited: rounds go up and down */
 		time_step(m, EXP_SRC_NO_STEP);
 		m->attempt_ok = false;
 		exp_src_move(m, EXP_SRC_READY, EXP_SRC_COPYING, EXP_SRC_PH_COPYING);
 		return;
 	}
-	if (!exp_src_target_ready(m)) {
+	if (waits || !exp_src_target_ready(m)) {
 		m->attempt_ok = false;
 		probe(m);
 		return;

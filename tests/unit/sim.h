@@ -8,7 +8,8 @@
  *	sim_world.c	clock and queue of events, the story that is told
  *	sim_device.c	drives: suspension, attachment, change log, ordered commands; the guests
  *	sim_copy.c	the copy engines of both sides and the bulk connections
- *	sim_host.c	the daemons: database, running of plans, messages, crash and restart
+ *	sim_host.c	the daemons: running of plans, verbs, crash and restart
+ *	sim_net.c	their databases, and the messages between them
  *	sim_check.c	what must never happen, judged from drives, ledger and databases
  *	sim_main.c	what people and virtual machine managers do; options; coverage
  */
@@ -19,6 +20,7 @@
 #include <stdint.h>
 
 #include "base/rng.h"
+#include "copy/planner.h"
 #include "handover/answer.h"
 #include "handover/dst.h"
 #include "handover/src.h"
@@ -29,7 +31,8 @@
 #define SIM_BLOCKS  10
 #define SIM_RECORDS 24
 #define SIM_JOBS    6 /* open on one host */
-#define SIM_ALL     ((1u << SIM_BLOCKS) - 1)
+#define SIM_STREAMS 3
+#define SIM_BLOCK   4096u
 
 struct sim;
 struct sim_job;
@@ -70,16 +73,16 @@ struct sim_task { /* one action on a drive: a command per export, in order */
 /* ------------------------------------------------------------------ copy */
 
 struct sim_copy {
-	bool on;
-	bool everything;
-	uint32_t dirty[SIM_EXPORTS], inflight[SIM_EXPORTS];
-	uint32_t session, sent; /* extents of this session */
-	uint32_t last_step;     /* LAST_DATA that waits, 0 none */
+	/* source */
+	struct exp_planner *planner; /* NULL: not copying */
+	uint32_t streams;
+	uint32_t last_step; /* LAST_DATA that waits, 0 none */
 	uint32_t drain_step;
-	uint32_t gen; /* to tell old timers */
-	bool fits;
+	uint32_t gen;                     /* to tell old timers */
+	uint64_t arrival_ms[SIM_STREAMS]; /* a connection keeps its order */
 	/* destination */
-	uint32_t rx_session, rx_count;
+	uint32_t rx_session;
+	uint64_t rx_seq[SIM_STREAMS];
 };
 
 /* ------------------------------------------------------------------ hosts */
@@ -207,11 +210,12 @@ void sim_ctrl_reset(struct sim *s, struct sim_host *h, int x); /* of one guest's
 void sim_guest_tick(struct sim *s, int host, uint32_t x, uint32_t b, void *p);
 
 /* sim_copy.c */
-void sim_copy_start(struct sim *s, struct sim_host *h, struct sim_job *j, bool everything);
+void sim_copy_start(struct sim *s, struct sim_host *h, struct sim_job *j);
 void sim_copy_stop(struct sim *s, struct sim_host *h, struct sim_job *j);
 void sim_copy_drain(struct sim *s, struct sim_host *h, struct sim_job *j, uint32_t step);
 void sim_copy_last(struct sim *s, struct sim_host *h, struct sim_job *j, uint32_t step);
 void sim_copy_link(struct sim *s, struct sim_host *h, struct sim_job *j); /* it went or came */
+void sim_copy_free(struct sim_job *j);
 void sim_copy_fill_final(struct sim_job *j, struct exp_msg_final *f);
 bool sim_copy_check_final(struct sim_job *j, const struct exp_msg_final *f);
 
@@ -228,6 +232,17 @@ void sim_verb(struct sim *s, int host, struct sim_job *j, enum exp_verb verb);
 void sim_crash(struct sim *s, struct sim_host *h, bool reset_at_start);
 void sim_link_set(struct sim *s, bool up);
 bool sim_busy(const struct sim_host *h, int x); /* an open job holds the export */
+
+struct sim_job *sim_open_job(struct sim *s, struct sim_host *h, struct exp_job *job);
+void sim_begin(struct sim *s, struct sim_host *h, struct sim_job *j, enum exp_event_type type);
+bool sim_linked(const struct sim *s);
+
+/* sim_net.c */
+void sim_apply(struct sim *s, struct sim_host *h, struct sim_commit *c); /* durable now */
+void sim_commit(struct sim *s, struct sim_host *h, struct sim_commit *c);
+void sim_commit_free(struct sim_commit *c);
+struct sim_netmsg *sim_netmsg(void);
+void sim_send(struct sim *s, struct sim_host *from, struct sim_netmsg *m); /* takes @m */
 
 /* sim_check.c */
 void sim_check(struct sim *s);

@@ -172,7 +172,7 @@ static void report(struct sim *s, struct sim_host *h, struct sim_task *t)
 	if (!j)
 		return;
 	if (t->act == EXP_ACT_COPY_START && t->err.code == EXP_CODE_OK)
-		sim_copy_start(s, h, j, false);
+		sim_copy_start(s, h, j);
 	sim_act_over(s, h, j, t->step, &res, t->err.code ? &t->err : NULL);
 }
 

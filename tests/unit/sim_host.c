@@ -8,9 +8,6 @@
 
 #include "sim.h"
 
-static void run_plan(struct sim *s, struct sim_host *h, struct sim_job *j, struct exp_plan *p);
-static void net_send(struct sim *s, struct sim_host *from, struct sim_netmsg *m);
-
 /* ------------------------------------------------------------------ open jobs */
 
 struct sim_job *sim_job_by_uid(struct sim_host *h, uint32_t uid)
@@ -40,18 +37,19 @@ bool sim_busy(const struct sim_host *h, int x)
 
 static void job_free(struct sim_job *j)
 {
+	sim_copy_free(j);
 	exp_src_free(j->src);
 	exp_dst_free(j->dst);
 	memset(j, 0, sizeof(*j));
 }
 
-static bool linked(const struct sim *s)
+bool sim_linked(const struct sim *s)
 {
 	return s->link && s->host[0].up && s->host[1].up;
 }
 
 /* A machine for @job, which it takes; NULL: no room or refused. */
-static struct sim_job *open_job(struct sim *s, struct sim_host *h, struct exp_job *job)
+struct sim_job *sim_open_job(struct sim *s, struct sim_host *h, struct exp_job *job)
 {
 	struct exp_ownership owner[EXP_JOB_EXPORTS_MAX] = { 0 };
 	struct sim_job *j = NULL;
@@ -86,231 +84,17 @@ static struct sim_job *open_job(struct sim *s, struct sim_host *h, struct exp_jo
 	return j;
 }
 
-static void begin(struct sim *s, struct sim_host *h, struct sim_job *j, enum exp_event_type type)
+void sim_begin(struct sim *s, struct sim_host *h, struct sim_job *j, enum exp_event_type type)
 {
 	struct exp_event ev = { .type = type, .boot = h->boot };
 	uint32_t uid = j->uid;
 
 	sim_step(s, h, j, &ev);
 	j = sim_job_by_uid(h, uid);
-	if (!j || !linked(s))
+	if (!j || !sim_linked(s))
 		return;
 	ev = (struct exp_event){ .type = EXP_EV_LINK_UP };
 	sim_step(s, h, j, &ev);
-}
-
-/* ------------------------------------------------------------------ the database */
-
-static void apply(struct sim *s, struct sim_host *h, struct sim_commit *c)
-{
-	uint32_t i;
-
-	for (i = 0; i < c->n_changes; i++) {
-		int x = sim_export_nr(s, &c->changes[i].id);
-		struct exp_ownership *o = &h->own[x];
-
-		o->own = c->changes[i].owner.own;
-		o->floor = EXP_MAX(o->floor, c->changes[i].owner.floor);
-		o->maxown = EXP_MAX(o->maxown, c->changes[i].owner.maxown);
-	}
-	if (!c->rec)
-		return;
-	for (i = 0; i < h->n_rec && !exp_uuid_eq(&h->rec[i]->id, &c->rec->id); i++)
-		;
-	if (i == SIM_RECORDS)
-		abort();
-	if (i == h->n_rec)
-		h->n_rec++;
-	else
-		exp_job_free(h->rec[i]);
-	h->rec[i] = EXP_TAKE(c->rec);
-	sim_note_commit(s, h, h->rec[i]);
-}
-
-static void netmsg_unref(void *p)
-{
-	struct sim_netmsg *m = p;
-
-	if (!m || --m->refs)
-		return;
-	exp_msg_done(&m->m);
-	free(m);
-}
-
-static void commit_free(struct sim_commit *c)
-{
-	exp_job_free(c->rec);
-	netmsg_unref(c->then);
-	free(c);
-}
-
-static void commit_over(struct sim *s, int host, uint32_t life, uint32_t b, void *p)
-{
-	struct sim_host *h = &s->host[host];
-	struct sim_commit *c = h->commits;
-	struct exp_event ev = { .type = EXP_EV_COMMITTED };
-	struct sim_job *j;
-	bool failed;
-
-	(void)b;
-	if (life != h->life)
-		return; /* settled by the crash; @p is gone */
-	if (c != p)
-		abort();
-	h->commits = c->next;
-	failed = sim_fault(s, 25);
-	if (!failed || sim_rnd(s, 2)) /* a commit that fails may be durable all the same */
-		apply(s, h, c);
-	if (failed) {
-		sim_say(s, host, "database: a commit failed");
-		ev.type = EXP_EV_COMMIT_FAILED;
-		exp_error_set(&ev.commit.err, EXP_CODE_DB, 5, "commit: I/O error");
-	}
-	ev.commit.seq = c->seq;
-	j = sim_job_by_uid(h, c->uid);
-	if (j)
-		sim_step(s, h, j, &ev);
-	if (c->then && !failed)
-		net_send(s, h, EXP_TAKE(c->then));
-	commit_free(c);
-}
-
-static void commit(struct sim *s, struct sim_host *h, struct sim_commit *c)
-{
-	struct sim_commit **end = &h->commits;
-
-	for (uint32_t i = 0; i < c->n_changes; i++) {
-		int x = sim_export_nr(s, &c->changes[i].id);
-
-		/* an epoch is closed from the moment that this is meant to become durable */
-		h->floor[x] = EXP_MAX(h->floor[x], c->changes[i].owner.floor);
-	}
-	while (*end)
-		end = &(*end)->next;
-	*end = c;
-	h->commit_free_ms = EXP_MAX(h->commit_free_ms, s->now_ms) + 1 + sim_delay(s, 3);
-	sim_at(s, h->commit_free_ms - s->now_ms, commit_over, h->nr, h->life, 0, c);
-}
-
-/* ------------------------------------------------------------------ messages */
-
-static void answer(struct sim *s, struct sim_host *h, const struct exp_msg *m);
-
-static void deliver(struct sim *s, int host, uint32_t a, uint32_t b, void *p)
-{
-	struct sim_host *h = &s->host[host];
-	struct sim_netmsg *n = p;
-	struct exp_event ev = { .type = EXP_EV_MSG, .msg = &n->m };
-	struct sim_job *j;
-
-	(void)a;
-	(void)b;
-	if (h->up) {
-		j = sim_job_by_id(h, &n->m.job);
-		if (j && j->job->role != n->m.role)
-			sim_step(s, h, j, &ev);
-		else
-			answer(s, h, &n->m);
-	}
-	netmsg_unref(n);
-}
-
-static void net_send(struct sim *s, struct sim_host *from, struct sim_netmsg *m)
-{
-	int copies = 1;
-
-	if (!linked(s) || sim_fault(s, 60))
-		copies = 0;
-	else if (sim_fault(s, 60))
-		copies = 2;
-	sim_say(s, from->nr, "-> %s (epoch %llu)%s", exp_msg_name(m->m.type),
-		(unsigned long long)m->m.exports[0].epoch,
-		copies == 1 ? ""
-		: copies    ? " [twice]"
-			    : " [lost]");
-	for (int i = 0; i < copies; i++) {
-		m->refs++;
-		sim_at(s, 1 + sim_delay(s, 8), deliver, 1 - from->nr, 0, 0, m);
-		sim_own(s, netmsg_unref);
-	}
-	netmsg_unref(m);
-}
-
-static struct sim_netmsg *netmsg(void)
-{
-	struct sim_netmsg *n = calloc(1, sizeof(*n));
-
-	if (!n)
-		abort();
-	n->refs = 1;
-	return n;
-}
-
-static void begin_receiving(struct sim *s, struct sim_host *h, const struct exp_msg *m,
-			    const struct exp_known_export *known, struct exp_reply *r)
-{
-	struct exp_name peer = { .s = "peer" };
-	struct exp_job *job = NULL;
-	struct exp_error err;
-	struct sim_job *j;
-
-	if (sim_fault(s, 60)) {
-		exp_error_set(&err, EXP_CODE_NO_SPACE, 0, "no room");
-		exp_dst_refuse(known, m, &err, r);
-		return;
-	}
-	r->kind = EXP_REPLY_IGNORE;
-	if (exp_dst_job_new(m, &peer, &job, &err) < 0) {
-		sim_break(s, "an honest PREPARE was not understood: %s", err.msg);
-		return;
-	}
-	j = open_job(s, h, job);
-	if (j)
-		begin(s, h, j, EXP_EV_START);
-}
-
-/* A message about a job that is not open here. */
-static void answer(struct sim *s, struct sim_host *h, const struct exp_msg *m)
-{
-	struct exp_known_export known[EXP_JOB_EXPORTS_MAX] = { 0 };
-	struct exp_job *closed = NULL;
-	struct sim_netmsg *n;
-	struct sim_commit *c;
-	struct exp_reply r;
-
-	for (uint32_t i = 0; i < m->n_exports; i++) {
-		int x = sim_export_nr(s, &m->exports[i].id);
-
-		known[i].owner = h->own[x];
-		known[i].queued_floor = h->floor[x];
-		known[i].busy = sim_busy(h, x);
-	}
-	for (uint32_t i = 0; i < h->n_rec; i++)
-		if (exp_uuid_eq(&h->rec[i]->id, &m->job))
-			closed = h->rec[i];
-	if (m->role == EXP_ROLE_DESTINATION)
-		exp_src_answer(closed, m, &r);
-	else
-		exp_dst_answer(known, m, &r);
-	if (r.alarm.code)
-		sim_break(s, "alarm among honest hosts: %s", r.alarm.msg);
-	if (r.kind == EXP_REPLY_BEGIN)
-		begin_receiving(s, h, m, known, &r);
-	if (r.kind != EXP_REPLY_SEND)
-		return;
-	n = netmsg();
-	exp_reply_message(&r, m, &n->m);
-	if (!r.n_changes) {
-		net_send(s, h, n);
-		return;
-	}
-	c = calloc(1, sizeof(*c));
-	if (!c)
-		abort();
-	c->n_changes = r.n_changes;
-	memcpy(c->changes, r.changes, sizeof(c->changes));
-	c->then = n;
-	commit(s, h, c);
 }
 
 /* ------------------------------------------------------------------ plans */
@@ -325,7 +109,7 @@ static void preflight_over(struct sim *s, int host, uint32_t uid, uint32_t step,
 	(void)p;
 	if (!j)
 		return;
-	if (!linked(s) && sim_rnd(s, 4)) { /* keeps trying for a while */
+	if (!sim_linked(s) && sim_rnd(s, 4)) { /* keeps trying for a while */
 		sim_at(s, 200, preflight_over, host, uid, step, NULL);
 		return;
 	}
@@ -334,7 +118,7 @@ static void preflight_over(struct sim *s, int host, uint32_t uid, uint32_t step,
 			res.path = EXP_PATH_REFERENCE;
 	res.dirty = j->job->dirty;
 	exp_error_set(&err, EXP_CODE_UNREACHABLE, 0, "no answer to caps");
-	sim_act_over(s, h, j, step, &res, linked(s) ? NULL : &err);
+	sim_act_over(s, h, j, step, &res, sim_linked(s) ? NULL : &err);
 }
 
 static void check_final_over(struct sim *s, int host, uint32_t uid, uint32_t step, void *p)
@@ -361,23 +145,23 @@ static void copy_all_over(struct sim *s, int host, uint32_t uid, uint32_t step, 
 	struct exp_act_result res = { 0 };
 
 	(void)p;
-	if (!j)
+	if (!j || j->job->state != EXP_SRC_SWITCHING)
 		return;
-	sim_copy_start(s, h, j, true);
+	sim_copy_start(s, h, j);
 	sim_act_over(s, h, j, step, &res, NULL);
 }
 
 static void send_action(struct sim *s, struct sim_host *h, struct sim_job *j,
 			const struct exp_action *a)
 {
-	struct sim_netmsg *n = netmsg();
+	struct sim_netmsg *n = sim_netmsg();
 	int r = j->src ? exp_src_message(j->src, a, &n->m) : exp_dst_message(j->dst, a, &n->m);
 
 	if (r < 0)
 		abort();
 	if (a->msg == EXP_MSG_FINAL)
 		sim_copy_fill_final(j, n->m.final);
-	net_send(s, h, n);
+	sim_send(s, h, n);
 }
 
 static void run_action(struct sim *s, struct sim_host *h, struct sim_job *j,
@@ -424,6 +208,11 @@ static void run_action(struct sim *s, struct sim_host *h, struct sim_job *j,
 	}
 }
 
+static uint64_t deadline(const struct sim_job *j)
+{
+	return j->src ? exp_src_deadline_ms(j->src) : exp_dst_deadline_ms(j->dst);
+}
+
 static void tick(struct sim *s, int host, uint32_t uid, uint32_t b, void *p)
 {
 	struct sim_host *h = &s->host[host];
@@ -436,11 +225,14 @@ static void tick(struct sim *s, int host, uint32_t uid, uint32_t b, void *p)
 		return;
 	j->timer_ms = EXP_NEVER_MS;
 	sim_step(s, h, j, &ev);
+	j = sim_job_by_uid(h, uid);
+	if (j && deadline(j) <= s->now_ms)
+		sim_break(s, "a machine wants to be woken again and again, and does nothing");
 }
 
 static void arm(struct sim *s, struct sim_host *h, struct sim_job *j)
 {
-	uint64_t d = j->src ? exp_src_deadline_ms(j->src) : exp_dst_deadline_ms(j->dst);
+	uint64_t d = deadline(j);
 
 	if (d == EXP_NEVER_MS || (j->timer_ms > s->now_ms && j->timer_ms <= d))
 		return;
@@ -470,7 +262,7 @@ static void run_plan(struct sim *s, struct sim_host *h, struct sim_job *j, struc
 			abort();
 		c->n_changes = p->n_changes;
 		memcpy(c->changes, p->changes, sizeof(c->changes));
-		commit(s, h, c);
+		sim_commit(s, h, c);
 	}
 	for (uint32_t i = 0; i < p->n_actions; i++)
 		run_action(s, h, j, &p->actions[i]);
@@ -581,9 +373,9 @@ void sim_start_job(struct sim *s, int vm, uint8_t hold, enum exp_dirty_source di
 	v->patient = sim_rnd(s, 10) > 0;
 	sim_say(s, h->nr, "person: migrate VM %d (%u exports, dirty %s, hold %u, limit %u ms)", vm,
 		v->n, exp_dirty_name(dirty), hold, job->blackout_limit_ms);
-	j = open_job(s, h, job);
+	j = sim_open_job(s, h, job);
 	if (j)
-		begin(s, h, j, EXP_EV_START);
+		sim_begin(s, h, j, EXP_EV_START);
 }
 
 /* To every machine on both hosts, by what is true at the time of each. */
@@ -593,8 +385,8 @@ static void tell_link(struct sim *s)
 	for (int n = 0; n < SIM_HOSTS; n++) {
 		for (int i = 0; i < SIM_JOBS; i++) {
 			struct sim_host *h = &s->host[n];
-			struct exp_event ev = { .type = linked(s) ? EXP_EV_LINK_UP
-								  : EXP_EV_LINK_DOWN };
+			struct exp_event ev = { .type = sim_linked(s) ? EXP_EV_LINK_UP
+								      : EXP_EV_LINK_DOWN };
 
 			if (!h->up || !h->jobs[i].uid)
 				continue;
@@ -637,12 +429,12 @@ static void restart(struct sim *s, int host, uint32_t reset, uint32_t b, void *p
 		copy = exp_job_copy(h->rec[i]);
 		if (!copy)
 			abort();
-		j = open_job(s, h, copy);
+		j = sim_open_job(s, h, copy);
 		if (!j) {
 			sim_break(s, "a stored job could not be opened");
 			return;
 		}
-		begin(s, h, j, EXP_EV_RECOVER);
+		sim_begin(s, h, j, EXP_EV_RECOVER);
 	}
 }
 
@@ -661,8 +453,8 @@ void sim_crash(struct sim *s, struct sim_host *h, bool reset_at_start)
 		next = c->next;
 		durable = durable && sim_rnd(s, 2); /* in order, up to some point */
 		if (durable)
-			apply(s, h, c);
-		commit_free(c);
+			sim_apply(s, h, c);
+		sim_commit_free(c);
 	}
 	h->commits = NULL;
 	h->commit_free_ms = 0;
@@ -689,7 +481,7 @@ void sim_host_done(struct sim_host *h)
 
 	for (c = h->commits; c; c = next) {
 		next = c->next;
-		commit_free(c);
+		sim_commit_free(c);
 	}
 	for (t = h->tasks; t; t = more) {
 		more = t->next;

@@ -88,6 +88,22 @@ static void test_src_epoch_is_one_above_the_floor_of_each_export(void **state)
 	play_end(&p);
 }
 
+static void test_src_burned_epochs_are_not_used_again(void **state)
+{
+	struct exp_ownership o = { 5, 9, 5 }; /* 6 to 9 belong to attempts that failed */
+	struct exp_error err;
+	struct play p = { .path = EXP_PATH_REFERENCE };
+
+	(void)state;
+	p.job = play_record(EXP_ROLE_SOURCE, 0, 1, 0);
+	assert_int_equal(exp_src_new(p.job, &o, &p.src, &err), 0);
+	PLAY(&p, TO_PREFLIGHT, { "done", "store+own preparing" });
+	assert_int_equal(p.job->exports[0].epoch, 10);
+	assert_int_equal(p.plan.changes[0].owner.floor, 10);
+	assert_int_equal(p.plan.changes[0].owner.own, 5);
+	play_end(&p);
+}
+
 static void test_src_released_is_one_row_for_all_exports(void **state)
 {
 	struct play p;
@@ -259,7 +275,9 @@ static void test_src_nothing_but_active_ends_released(void **state)
 	(void)state;
 	new_job(&p, 1, 0);
 	PLAY(&p, TO_RELEASED, { "committed", "=released ->release" },
-	     { "tick 100000000", "->release" }, { "reset", "" },
+	     { "tick 100000000", "->release" }, { "tick 5000", "->release" },
+	     { "tick 5000", "->release" }, { "tick 5000", "->release" },
+	     { "tick 5000", "->release" }, { "tick 5000", "->release" }, { "reset", "" },
 	     { "verb cancel", "refused TOO_LATE" }, { "verb abort", "refused TOO_LATE" },
 	     { "old active", "ignored" }, { "msg restored", "ignored" }, { "copy failed", "" },
 	     { "down", "" }, { "up", "->release" }, { "msg active", "copy-stop" });
@@ -481,7 +499,9 @@ static void test_src_waits_for_the_target_and_asks_how_it_is(void **state)
 	     { "copy fits", "store ready" }, { "committed", "=ready" }, { "tick 4999", "" },
 	     { "tick 1", "->prepare" }, { "msg attempt-ok", "ignored" });
 	assert_string_equal(exp_src_waiting(p.src), "target-ready at the destination");
-	PLAY(&p, { "msg target", "->attempt" }, { "copy not-fit", "store copying" });
+	PLAY(&p, { "msg target", "->attempt" }, { "copy not-fit", "" },
+	     { "msg attempt-ok", "store copying" }, { "copy fits", "" },
+	     { "committed", "=copying store ready" });
 	play_end(&p);
 }
 
@@ -689,6 +709,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_src_live_move_goes_step_by_step),
 		cmocka_unit_test(test_src_epoch_is_one_above_the_floor_of_each_export),
+		cmocka_unit_test(test_src_burned_epochs_are_not_used_again),
 		cmocka_unit_test(test_src_released_is_one_row_for_all_exports),
 		cmocka_unit_test(test_src_nothing_happens_while_a_commit_is_out),
 		cmocka_unit_test(test_src_messages_are_repeated_with_a_bounded_back_off),
