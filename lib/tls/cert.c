@@ -76,7 +76,7 @@ static void name_of(X509 *cert, char *out, size_t cap)
 	int n = 0;
 
 	if (!exp_tls_cert_identity(cert, &id, why, sizeof(why))) {
-		snprintf(out, cap, "%s", id.uri[0]);
+		snprintf(out, cap, "%.*s", (int)cap - 1, id.uri[0]);
 		return;
 	}
 	bio = BIO_new(BIO_s_mem());

@@ -115,27 +115,24 @@ int exp_bulk_track_session(struct exp_bulk_track *t, uint32_t session, uint32_t 
 	return 0;
 }
 
-static int find_stream(struct exp_bulk_track *t, uint16_t stream, struct stream **ret,
-		       struct exp_error *err)
+/* NULL, and @err filled: -EPROTO */
+static struct stream *find_stream(struct exp_bulk_track *t, uint16_t stream, struct exp_error *err)
 {
-	if (stream >= t->streams)
-		return exp_error_set(err, EXP_CODE_PROTOCOL, EPROTO,
-				     "bulk stream %u, session %u has %u", stream, t->session,
-				     t->streams);
-	*ret = &t->stream[stream];
-	return 0;
+	if (stream < t->streams)
+		return &t->stream[stream];
+	exp_error_set(err, EXP_CODE_PROTOCOL, EPROTO, "bulk stream %u, session %u has %u", stream,
+		      t->session, t->streams);
+	return NULL;
 }
 
 int exp_bulk_track_received(struct exp_bulk_track *t, uint16_t stream,
 			    const struct exp_bulk_extent *x, struct exp_error *err)
 {
+	struct stream *s = find_stream(t, stream, err);
 	const struct exp_bulk_ns *ns;
-	struct stream *s;
-	int r;
 
-	r = find_stream(t, stream, &s, err);
-	if (r < 0)
-		return r;
+	if (!s)
+		return -EPROTO;
 	if (x->session != t->session || x->seq != s->received + 1 || s->ended)
 		return exp_error_set(err, EXP_CODE_PROTOCOL, EPROTO,
 				     "bulk stream %u: extent %llu of session %u, expected %llu of "
@@ -163,13 +160,12 @@ int exp_bulk_track_received(struct exp_bulk_track *t, uint16_t stream,
 int exp_bulk_track_written(struct exp_bulk_track *t, uint16_t stream, uint64_t seq, uint64_t now_ms,
 			   struct exp_error *err)
 {
+	struct stream *s = find_stream(t, stream, err);
 	struct pending *p;
-	struct stream *s;
 	int r;
 
-	r = find_stream(t, stream, &s, err);
-	if (r < 0)
-		return r;
+	if (!s)
+		return -EPROTO;
 	p = seq > s->written && seq <= s->received ? pending_at(s, seq) : NULL;
 	if (!p || p->done)
 		return exp_error_set(err, EXP_CODE_PROTOCOL, EPROTO,
@@ -196,11 +192,10 @@ int exp_bulk_track_written(struct exp_bulk_track *t, uint16_t stream, uint64_t s
 
 int exp_bulk_track_ended(struct exp_bulk_track *t, uint16_t stream, struct exp_error *err)
 {
-	struct stream *s;
-	int r = find_stream(t, stream, &s, err);
+	struct stream *s = find_stream(t, stream, err);
 
-	if (r < 0)
-		return r;
+	if (!s)
+		return -EPROTO;
 	s->ended = true;
 	return 0;
 }

@@ -29,7 +29,7 @@
 #include "base/error.h"
 #include "model/msg.h"
 
-/* What this build speaks. A hello that leaves version or features out of its hands uses these. */
+/* What this build speaks: for the version and feature fields of our hello. */
 #define EXP_WIRE_VERSION_MIN 1
 #define EXP_WIRE_VERSION_MAX 1
 #define EXP_WIRE_FEATURES                                                      \

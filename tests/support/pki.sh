@@ -11,6 +11,7 @@
 #   --uri URI      another SAN URI; may be repeated, the first one is the host's name
 #   --no-san       no subject alternative name at all
 #   --dns NAME     a SAN DNS name instead, no URI
+#   --san-der HEX  the extension's bytes, colons between them
 #   --expired      was valid until yesterday
 #   --not-yet      will be valid from tomorrow on
 #   --days N       valid for N days (default 30)
@@ -60,12 +61,13 @@ at() {
 make_host() {
 	dir=$1 name=$2
 	shift 2
-	san='' start='5 minutes ago' end='' days=30 eku=serverAuth,clientAuth plain=''
+	san='' start='5 minutes ago' end='' days=30 eku=serverAuth,clientAuth plain='' der=''
 	while [ $# -gt 0 ]; do
 		case $1 in
 		--uri) san="$san${san:+,}URI:$2"; shift ;;
 		--dns) san="$san${san:+,}DNS:$2"; shift ;;
 		--no-san) plain=1 ;;
+		--san-der) plain=1 der=$2; shift ;;
 		--expired) start='10 days ago' end='1 day ago' ;;
 		--not-yet) start='1 day' end='10 days' ;;
 		--days) days=$2; shift ;;
@@ -76,6 +78,7 @@ make_host() {
 	done
 	[ -r "$dir/ca.key" ] || die "no CA in $dir: run pki.sh ca $dir first"
 	[ -n "$plain" ] || san="subjectAltName = ${san:-URI:spiffe://lab/host/$name}"
+	[ -z "$der" ] || san="subjectAltName = DER:$der"
 	new_key "$dir/$name.key"
 	tmp=$(mktemp -d "$dir/new.XXXXXX")
 	cat >"$tmp/cnf" <<CNF

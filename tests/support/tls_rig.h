@@ -17,16 +17,17 @@
 
 struct rig {
 	char dir[128];
-	char path[32][192];
+	char *path[32];
 	unsigned int next;
 };
 
-/* A shell command in the directory; its exit status. */
+/* A shell command in the directory, with $p for pki.sh (beside tests/data); its exit status. */
 static inline int rig_run(const struct rig *r, const char *what)
 {
-	char cmd[1024];
+	char cmd[2048];
 
-	snprintf(cmd, sizeof(cmd), "cd '%s' && %s", r->dir, what);
+	snprintf(cmd, sizeof(cmd), "cd '%s' && p=%.*s/support/pki.sh && %s", r->dir,
+		 (int)(sizeof(EXP_TEST_DATA) - sizeof("/data")), EXP_TEST_DATA, what);
 	return system(cmd);
 }
 
@@ -34,21 +35,18 @@ static inline int rig_setup(void **state)
 {
 	const char *tmp = getenv("TMPDIR");
 	struct rig *r = calloc(1, sizeof(*r));
-	char cmd[1024];
 
 	if (!r)
 		return -1;
 	snprintf(r->dir, sizeof(r->dir), "%.100s/tls.XXXXXX", tmp ? tmp : "/tmp");
 	if (!mkdtemp(r->dir))
 		return -1;
-	snprintf(cmd, sizeof(cmd),
-		 "set -e; p=%s/../support/pki.sh; d=%s; $p lab $d a b; $p lab $d/other foreign;"
-		 "$p host $d old --expired; $p host $d soon --not-yet; $p host $d nosan --no-san;"
-		 "$p host $d dns --dns a.lab; $p host $d server --eku serverAuth;"
-		 "$p host $d many --uri spiffe://lab/host/m --uri urn:x:1 --uri spiffe://lab/z",
-		 EXP_TEST_DATA, r->dir);
 	*state = r;
-	return system(cmd);
+	return rig_run(r, "set -e; $p lab . a b; $p lab other foreign; $p host . old --expired;"
+			  "$p host . soon --not-yet; $p host . nosan --no-san;"
+			  "$p host . dns --dns a.lab; $p host . server --eku serverAuth;"
+			  "$p host . many --uri spiffe://lab/host/m --uri urn:x:1 "
+			  "--uri spiffe://lab/z");
 }
 
 static inline int rig_teardown(void **state)
@@ -59,6 +57,8 @@ static inline int rig_teardown(void **state)
 
 	snprintf(cmd, sizeof(cmd), "rm -rf '%s'", r->dir);
 	ret = system(cmd);
+	for (size_t i = 0; i < EXP_ARRAY_SIZE(r->path); i++)
+		free(r->path[i]);
 	free(r);
 	return ret;
 }
@@ -66,10 +66,12 @@ static inline int rig_teardown(void **state)
 /* DIR/@name with @end behind it; the last 32 are kept. */
 static inline const char *rig_path(struct rig *r, const char *name, const char *end)
 {
-	char *p = r->path[r->next++ % EXP_ARRAY_SIZE(r->path)];
+	char **p = &r->path[r->next++ % EXP_ARRAY_SIZE(r->path)];
 
-	snprintf(p, sizeof(r->path[0]), "%s/%s%s", r->dir, name, end);
-	return p;
+	free(*p);
+	if (asprintf(p, "%s/%s%s", r->dir, name, end) < 0)
+		fail_msg("out of memory");
+	return *p;
 }
 
 static inline struct exp_tls_files rig_files(struct rig *r, const char *host)

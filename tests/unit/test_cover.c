@@ -155,6 +155,41 @@ static void test_against_flags(void **state)
 	free(flags);
 }
 
+/* Leaves far apart, begun and finished in random order: each find is one through the table. */
+static void test_scattered_leaves(void **state)
+{
+	enum { LEAVES = 700 };
+	const uint64_t leaf = 2 * MIB, bytes = leaf << 20;
+	EXP_CLEANUP(exp_cover_freep) struct exp_cover *c = cover(bytes);
+	uint64_t at[LEAVES], left = bytes, where;
+	struct exp_rng rng;
+
+	(void)state;
+	exp_rng_seed(&rng, 12);
+	for (int i = 0; i < LEAVES; i++) {
+		at[i] = (1 + exp_rng_below(&rng, (UINT64_C(1) << 20) - 1)) * leaf;
+		for (int k = 0; k < i; k++)
+			assert_true(at[k] != at[i]); /* by choice of the seed */
+		assert_int_equal(exp_cover_add(c, at[i] + 4096, 4096), 0);
+		left -= 4096;
+		assert_int_equal(exp_cover_missing(c, &where), left);
+	}
+	for (int i = 0; i < LEAVES; i++) {
+		int k = i + (int)exp_rng_below(&rng, (uint64_t)(LEAVES - i));
+		uint64_t now = at[k];
+
+		at[k] = at[i];
+		at[i] = now;
+		assert_int_equal(exp_cover_add(c, now, leaf), 0);
+		left -= leaf - 4096;
+		assert_int_equal(exp_cover_missing(c, &where), left);
+		for (k = i + 1; k < LEAVES; k++) { /* those that are begun are still known */
+			assert_int_equal(exp_cover_add(c, at[k] + 4096, 4096), 0);
+			assert_int_equal(exp_cover_missing(c, &where), left);
+		}
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -167,6 +202,7 @@ int main(void)
 		cmocka_unit_test(test_short_last_block_first),
 		cmocka_unit_test(test_again_counts_once),
 		cmocka_unit_test(test_against_flags),
+		cmocka_unit_test(test_scattered_leaves),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

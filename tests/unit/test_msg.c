@@ -228,6 +228,21 @@ static void test_payload_left_over(void **state)
 	assert_error(&err, EXP_CODE_PROTOCOL, "left over");
 }
 
+static void test_digest_reserved_bytes(void **state)
+{
+	struct exp_error err = { 0 };
+	struct exp_msg m;
+
+	(void)state;
+	assert_int_equal(decode_hex(FINAL_HEX,
+				    "deadbeef 0000 0100 00100000 0020000000000000"
+				    "000102030405060708090a0b0c0d0e0f"
+				    "101112131415161718191a1b1c1d1e1f",
+				    &m, &err),
+			 -EPROTO);
+	assert_error(&err, EXP_CODE_PROTOCOL, "digest 0 has 0001h in its reserved bytes");
+}
+
 static void test_unknown_fields_are_ignored(void **state)
 {
 	struct exp_msg m = { 0 };
@@ -282,6 +297,12 @@ static void test_text_is_cleaned_on_the_way_out(void **state)
 	/* a tab, ESC, Latin-1, half a character; and UTF-8 that stays */
 	strcpy(m.reason.msg, "a\tb\033\xe4z\xc3\xa4\xe2\x82\xac\xf0\x9f\x98");
 	encodes_to(&m, "15000000 00000000 b20612 080d 120e 61 3f 62 3f 3f 7a c3a4 e282ac 3f3f3f");
+	/* too long forms of '/' and of U+0000, half a surrogate, beyond U+10FFFF; the last there is
+	 */
+	strcpy(m.reason.msg, "\xc0\xaf\xe0\x80\x80\xed\xa0\x80\xf0\x8f\xbf\xbf\xf4\x90\x80\x80"
+			     "\xf4\x8f\xbf\xbf");
+	encodes_to(&m, "1b000000 00000000 b20618 080d 1214 3f3f 3f3f3f 3f3f3f 3f3f3f3f 3f3f3f3f "
+		       "f48fbfbf");
 }
 
 /* Every type: what is decoded is encoded to the same bytes. */
@@ -358,6 +379,7 @@ int main(void)
 		cmocka_unit_test(test_golden_caps),
 		cmocka_unit_test(test_truncated),
 		cmocka_unit_test(test_payload_left_over),
+		cmocka_unit_test(test_digest_reserved_bytes),
 		cmocka_unit_test(test_unknown_fields_are_ignored),
 		cmocka_unit_test(test_no_known_body),
 		cmocka_unit_test(test_body_given_twice),

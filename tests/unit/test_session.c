@@ -161,6 +161,7 @@ static void test_bye_with_reason_crosses_messages(void **state)
 	struct notes at_a = { 0 }, at_b = { 0 };
 	struct exp_error why = { 0 };
 	struct exp_msg m;
+	const void *p;
 
 	(void)state;
 	meet(a, b);
@@ -174,6 +175,8 @@ static void test_bye_with_reason_crosses_messages(void **state)
 	assert_int_equal(carry(b, a, 2000, &at_a, NULL), 0);
 	assert_string_equal(at_a.text, "query\nbye 0 \n");
 	assert_string_equal(at_b.text, "bye 25 the daemon stops\n");
+	assert_int_equal(exp_sess_out(a, &p), 0); /* each said it once */
+	assert_int_equal(exp_sess_out(b, &p), 0);
 	assert_int_equal(exp_sess_state(a), EXP_SESS_CLOSED);
 	assert_int_equal(exp_sess_state(b), EXP_SESS_CLOSED);
 }

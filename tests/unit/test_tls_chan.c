@@ -3,6 +3,7 @@
 #include "support/tests.h"
 #include "support/tls_rig.h"
 
+#include <openssl/err.h>
 #include <openssl/ssl.h>
 
 #include "base/rng.h"
@@ -323,8 +324,19 @@ static void test_raw_peer_is_fine(void **state)
 
 static void test_no_client_certificate(void **state)
 {
-	raw_refused(*state, NULL, TLS1_3_VERSION, ALPN_EXP, false, EXP_CODE_PEER_UNKNOWN,
-		    "the peer has no certificate");
+	EXP_CLEANUP(exp_tls_ctx_freep) struct exp_tls_ctx *ctx = rig_ctx(*state, "b");
+	EXP_CLEANUP(exp_chan_freep) struct exp_chan *c = chan(ctx, EXP_TLS_SERVER);
+	struct exp_error err = { 0 };
+	struct raw w;
+	char byte;
+
+	raw_open(&w, *state, NULL, TLS1_3_VERSION, ALPN_EXP, false);
+	assert_int_equal(raw_pump(&w, c, &err), -EACCES);
+	assert_error(&err, EXP_CODE_PEER_UNKNOWN, "the peer has no certificate");
+	assert_null(exp_chan_peer(c));
+	assert_true(SSL_read(w.ssl, &byte, 1) <= 0); /* and it is told */
+	assert_int_equal(ERR_GET_REASON(ERR_get_error()), SSL_R_TLSV13_ALERT_CERTIFICATE_REQUIRED);
+	raw_close(&w);
 }
 
 static void test_no_san(void **state)

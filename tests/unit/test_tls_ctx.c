@@ -103,6 +103,36 @@ static void test_files_of_the_wrong_kind(void **state)
 	ctx_refused(&f, "dns.pem has no SAN URI");
 }
 
+static void test_uris_that_are_no_names(void **state)
+{
+	struct rig *r = *state;
+	char cmd[1024], longer[300];
+	struct exp_tls_files f;
+
+	assert_int_equal(rig_run(r, "$p host . space --uri 'spiffe://lab/host/a b'"), 0);
+	f = rig_files(r, "space");
+	ctx_refused(&f, "space.pem has a SAN URI with byte 20h in it");
+	assert_int_equal(rig_run(r,
+				 "u=; for i in 1 2 3 4 5 6 7 8; do u=\"$u --uri urn:x:$i\"; done;"
+				 "$p host . eight $u; $p host . nine $u --uri urn:x:9"),
+			 0);
+	f = rig_files(r, "nine");
+	ctx_refused(&f, "nine.pem has more than 8 SAN URIs");
+	exp_tls_ctx_free(rig_ctx(r, "eight"));
+	for (size_t n = 255; n <= 256; n++) {
+		snprintf(longer, sizeof(longer), "urn:%0*d", (int)n - 4, 0);
+		snprintf(cmd, sizeof(cmd), "$p host . long%zu --uri %s", n, longer);
+		assert_int_equal(rig_run(r, cmd), 0);
+	}
+	f = rig_files(r, "long256");
+	ctx_refused(&f, "has a SAN URI of 256 bytes, 1 to 255");
+	exp_tls_ctx_free(rig_ctx(r, "long255"));
+	/* a URI "urn:x" NUL "y", which a careless reader takes for urn:x */
+	assert_int_equal(rig_run(r, "$p host . nul --san-der 30:09:86:07:75:72:6e:3a:78:00:79"), 0);
+	f = rig_files(r, "nul");
+	ctx_refused(&f, "nul.pem has a SAN URI with byte 00h in it");
+}
+
 static void test_key_file_modes(void **state)
 {
 	static const struct {
@@ -188,6 +218,7 @@ int main(void)
 		cmocka_unit_test(test_several_uris),
 		cmocka_unit_test(test_files_missing),
 		cmocka_unit_test(test_files_of_the_wrong_kind),
+		cmocka_unit_test(test_uris_that_are_no_names),
 		cmocka_unit_test(test_key_file_modes),
 		cmocka_unit_test(test_key_file_of_another),
 		cmocka_unit_test(test_check_of_our_own),

@@ -337,6 +337,46 @@ static void test_deadline_that_has_passed(void **state)
 	free_ends(&tx, &rx);
 }
 
+static void test_wait(void **state)
+{
+	struct end tx, rx;
+	char got[4];
+	size_t n;
+
+	connected(*state, &tx, &rx);
+	assert_int_equal(exp_stream_wait(rx.s, 0, &rx.err), 0);
+	assert_int_equal(exp_stream_wait(rx.s, NEAR, &rx.err), 0);
+	assert_ok(exp_stream_write(tx.s, "12345678", 8, FAR, &tx.err), &tx.err);
+	assert_int_equal(exp_stream_wait(rx.s, 0, &rx.err), 0); /* not flushed */
+	assert_ok(exp_stream_flush(tx.s, FAR, &tx.err), &tx.err);
+	assert_int_equal(exp_stream_wait(rx.s, FAR, &rx.err), 1);
+	assert_int_equal(exp_stream_wait(rx.s, FAR, &rx.err), 1); /* takes nothing */
+	assert_ok(exp_stream_read(rx.s, got, 4, FAR, &n, &rx.err), &rx.err);
+	assert_int_equal(exp_stream_wait(rx.s, 0, &rx.err), 1); /* the rest is with OpenSSL */
+	assert_ok(exp_stream_read(rx.s, got, 4, FAR, &n, &rx.err), &rx.err);
+	assert_memory_equal(got, "5678", 4);
+	assert_int_equal(exp_stream_wait(rx.s, 0, &rx.err), 0);
+	assert_ok(exp_stream_end(tx.s, FAR, &tx.err), &tx.err);
+	assert_int_equal(exp_stream_wait(rx.s, FAR, &rx.err), 1);
+	assert_ok(exp_stream_read(rx.s, got, 4, FAR, &n, &rx.err), &rx.err);
+	assert_int_equal(n, 0);
+	free_ends(&tx, &rx);
+}
+
+static void test_wait_sees_a_cut(void **state)
+{
+	struct end tx, rx;
+	char got[4];
+	size_t n;
+
+	connected(*state, &tx, &rx);
+	exp_stream_free(tx.s);
+	tx.s = NULL;
+	assert_int_equal(exp_stream_wait(rx.s, FAR, &rx.err), 1);
+	assert_int_equal(exp_stream_read(rx.s, got, 4, FAR, &n, &rx.err), -ECONNRESET);
+	free_ends(&tx, &rx);
+}
+
 /* --- cancel --- */
 
 static void read_for_ever(struct end *e)
@@ -396,6 +436,26 @@ static void test_cancel_wakes_the_writer(void **state)
 		cancelled(&tx);
 		free_ends(&tx, &rx);
 	}
+}
+
+static void wait_for_ever(struct end *e)
+{
+	do
+		e->r = exp_stream_wait(e->s, EXP_NEVER_MS, &e->err);
+	while (e->r >= 0);
+}
+
+static void test_cancel_wakes_who_waits(void **state)
+{
+	struct end tx, rx;
+
+	connect_ends(*state, &tx, &rx);
+	start(&rx, wait_for_ever);
+	start(&tx, NULL);
+	join(&tx);
+	exp_stream_cancel(rx.s);
+	cancelled(&rx);
+	free_ends(&tx, &rx);
 }
 
 static void test_cancel_counts_for_buffered_data(void **state)
@@ -532,6 +592,9 @@ int main(void)
 		cmocka_unit_test(test_peer_stops_reading),
 		cmocka_unit_test(test_peer_stops_sending),
 		cmocka_unit_test(test_deadline_that_has_passed),
+		cmocka_unit_test(test_wait),
+		cmocka_unit_test(test_wait_sees_a_cut),
+		cmocka_unit_test(test_cancel_wakes_who_waits),
 		cmocka_unit_test(test_cancel_wakes_the_reader),
 		cmocka_unit_test(test_cancel_wakes_the_writer),
 		cmocka_unit_test(test_cancel_counts_for_buffered_data),
