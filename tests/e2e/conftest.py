@@ -36,15 +36,24 @@ class Lab:
     def at_end(self, fn):
         self.endings.append(fn)
 
+    def sanitizer_findings(self):
+        """Logs in which a sanitizer spoke: that fails a test whatever else it saw."""
+        words = ("ERROR: AddressSanitizer", "ERROR: LeakSanitizer", "runtime error:",
+                 "WARNING: ThreadSanitizer", "DEADLYSIGNAL")
+        return [log.name for log in sorted(self.dir.glob("*.log"))
+                if any(w in log.read_text(errors="replace") for w in words)]
+
     def finish(self, failed):
         for fn in reversed(self.endings):
             fn()
         for proc in reversed(self.procs):
             proc.end()
-        if failed:
+        findings = self.sanitizer_findings()
+        if failed or findings:
             for log in sorted(self.dir.glob("*.log")):
                 print(f"--- {log} ---\n{log.read_text(errors='replace')[-6000:]}")
             print(f"kept: {self.dir}")
+            assert not findings, f"a sanitizer found something: see {findings} in {self.dir}"
             return
         shutil.rmtree(self.dir)
 

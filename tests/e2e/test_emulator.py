@@ -8,6 +8,7 @@ sees its I/O verified, and that it notices damage when there is some.
 import json
 import random
 import struct
+import time
 
 import pytest
 
@@ -209,11 +210,11 @@ class Pair:
         self.guest = Guest(lab, "guest", self.src.fn(1), *guest_args)
         self.guest.wait_writes(500)
 
-    def make_twin(self):
+    def make_twin(self, config=None):
         self.ns_b = self.b.create_ns(self.size, self.lba)
-        self.twin = self.b.create_export(self.ns_b, self.config, NQN)
+        self.twin = self.b.create_export(self.ns_b, config or self.config, NQN)
         self.b.associate_controller(self.twin, 1)
-        assert self.b.config_state(self.twin) == self.config
+        assert self.b.config_state(self.twin) == (config or self.config)
 
     def drop_twin(self):
         """What an aborted move leaves: a committed state lasts until the export goes."""
@@ -328,6 +329,8 @@ def test_wrong_state_is_noticed(lab, tamper, kinds):
              f"the guest sees that something was {kinds}")
     report, status = pair.guest.stop()
     assert status == 1 and report["outcome"] == "damaged"
+    if tamper is forget_unfetched:
+        assert report["phase"] == "stuck"  # no command comes back, so the check cannot end
 
 
 def test_there_and_back_again(lab):
@@ -337,6 +340,42 @@ def test_there_and_back_again(lab):
         arrive(pair)
         pair.turn_round()
     assert pair.guest.stop_well()["moves"] == 4
+
+
+def test_nothing_is_written_before_bus_mastering(lab):
+    memory = lab.dir / "memory"
+    pair = Pair(lab, "--rate", 0, "--memory", memory)
+    move_to = str(pair.dst.fn(1))
+    pair.guest.do("attach-target", function=move_to, bus_master=False)
+    pair.b.suspend(1)
+    pair.a.suspend(1)
+    wait_for(lambda: pair.guest.status()["outstanding"] > 0, "commands wait in the queues")
+    pair.guest.do("pause")
+    pair.switch_over()
+    held = memory.read_bytes()
+    time.sleep(0.2)  # nothing can be waited for: nothing is to happen
+    assert memory.read_bytes() == held
+    pair.guest.do("bus-master-on")
+    # its commands are executed now, though no interrupt goes anywhere yet
+    wait_for(lambda: memory.read_bytes() != held, "the target completes what it found")
+    pair.guest.do("move")
+    arrive(pair)
+    assert pair.guest.stop_well()["completed_on_arrival"] > 0
+
+
+def test_another_face_is_noticed(lab):
+    pair = Pair(lab)
+    other = bytearray(pair.config)
+    other[4:11] = b"EXP0002"
+    other[380] ^= 0xFF  # NGUID
+    pair.drop_twin()
+    pair.make_twin(bytes(other))
+    move(pair)
+    pair.guest.wait_writes(100)
+    # one digit of the serial number; the first byte of the NGUID, in CNS 00h and 03h
+    assert pair.guest.do("identity")["identity_bytes_changed"] == 3
+    report, status = pair.guest.stop()
+    assert status == 1 and report["identity_bytes_changed"] >= 3
 
 
 def test_aborted_move_goes_on_at_the_source(lab):

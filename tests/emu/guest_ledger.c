@@ -24,7 +24,6 @@ struct emu_entry {
 	uint8_t may;
 	bool busy;    /* a command is in flight */
 	bool seen;    /* the acknowledged content was read back since */
-	bool whole;   /* a mixture of what is allowed is damage too */
 	bool touched; /* the guest changed it, or meant to */
 };
 
@@ -126,16 +125,11 @@ void emu_ledger_acked(struct emu_ledger *l, uint64_t first, uint64_t n, enum emu
 		case EMU_WRITE:
 			e->may = MAY_SEQ;
 			e->seq = seq;
-			e->whole = true;
 			break;
-		case EMU_ZERO:
-			e->may = MAY_ZERO;
-			e->whole = true;
-			break;
+		case EMU_ZERO: e->may = MAY_ZERO; break;
 		case EMU_DEALLOCATE:
 			/* a hint: the device may follow it, in part, or not at all */
 			e->may |= dealloc_bits(l);
-			e->whole = false;
 			break;
 		}
 	}
@@ -149,7 +143,6 @@ void emu_ledger_unsure(struct emu_ledger *l, uint64_t first, uint64_t n, enum em
 
 		assert(e->busy);
 		e->busy = false;
-		e->whole = false;
 		e->touched = true;
 		switch (what) {
 		case EMU_WRITE:
@@ -279,7 +272,6 @@ static void count(struct emu_ledger *l, uint64_t block, struct emu_entry *e, enu
 		describe(note->text, sizeof(note->text), e, f);
 	}
 	e->may = MAY_ANY; /* once is enough */
-	e->whole = false;
 }
 
 /* All of it is one allowed content: from now on only that. */
@@ -288,7 +280,6 @@ static void settle(struct emu_entry *e, uint8_t may)
 	if (may == MAY_OTHER)
 		e->seq = e->other;
 	e->may = may == MAY_OTHER ? MAY_SEQ : may;
-	e->whole = true;
 	e->seen = true;
 }
 
@@ -314,14 +305,9 @@ bool emu_ledger_check(struct emu_ledger *l, uint64_t block, const void *data)
 		count(l, block, e, judge(l, e, block * EMU_BLOCK, f, n), &f[wrong]);
 		return false;
 	}
-	if (uniform) {
+	/* a mixture of what is allowed: there is more than one, as nothing was promised yet */
+	if (uniform)
 		settle(e, f[0].may);
-		return true;
-	}
-	if (e->whole) {
-		count(l, block, e, EMU_TORN, &f[n - 1]);
-		return false;
-	}
 	return true;
 }
 

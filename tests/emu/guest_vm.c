@@ -84,9 +84,14 @@ enum emu_phase emu_vm_wait(struct emu_vm *vm, uint32_t mask, uint64_t ms)
 
 /* --- a turn --- */
 
+static bool has_device(const struct emu_vm *vm)
+{
+	return vm->phase != EMU_GONE && vm->phase != EMU_FAILED;
+}
+
 static bool takes_interrupts(const struct emu_vm *vm)
 {
-	return vm->phase != EMU_PAUSED && vm->phase != EMU_GONE && vm->phase != EMU_FAILED;
+	return vm->phase != EMU_PAUSED && has_device(vm);
 }
 
 static uint64_t wait_time_us(const struct emu_vm *vm, uint64_t now, uint64_t most)
@@ -116,7 +121,7 @@ static unsigned int wait_and_reap(struct emu_vm *vm, uint64_t wait_us)
 	nfds_t n = 0;
 
 	p[n++] = (struct pollfd){ .fd = vm->bell, .events = POLLIN };
-	p[n++] = (struct pollfd){ .fd = vm->phase == EMU_GONE ? -1 : emu_client_fd(vm->ctrl.cl),
+	p[n++] = (struct pollfd){ .fd = has_device(vm) ? emu_client_fd(vm->ctrl.cl) : -1,
 				  .events = POLLRDHUP };
 	p[n++] = (struct pollfd){ .fd = irqs ? vm->ctrl.irq : -1, .events = POLLIN };
 	for (uint16_t i = 0; i < queues; i++)

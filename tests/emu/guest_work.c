@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * guest_work.c - what the guest sends, when, and what it makes of the answers
- *
- * (NVM Command Set: Flush 00h, Write 01h, Read 02h, Write Zeroes 08h, Dataset Management 09h.)
  */
 #include <assert.h>
 #include <errno.h>
@@ -12,7 +10,6 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "base/le.h"
 #include "emu/guest_work.h"
 
 #define MAX_TRIES       5
@@ -26,24 +23,6 @@
 static uint32_t max_blocks(const struct emu_work *k)
 {
 	return k->c.size_max / EMU_BLOCK;
-}
-
-/* Every other slot has its data begin inside a page, as buffers of programs do. */
-#define BUFFER_OFFSET 512u
-
-static int cmd_init(struct emu_work *k, struct emu_cmd *cmd, unsigned int slot,
-		    struct exp_error *err)
-{
-	uint32_t pages = max_blocks(k) + 1;
-	int r = 0;
-
-	cmd->off = slot % 2 ? BUFFER_OFFSET : 0;
-	cmd->page = calloc(pages, sizeof(*cmd->page));
-	if (!cmd->page)
-		return exp_error_set(err, EXP_CODE_NO_MEMORY, ENOMEM, "out of memory");
-	for (uint32_t i = 0; !r && i < pages; i++)
-		r = emu_mem_page(k->mem, &cmd->page[i], err);
-	return r < 0 ? r : emu_mem_page(k->mem, &cmd->list, err);
 }
 
 static int worker_init(struct emu_work *k, uint16_t qid, uint16_t entries, struct exp_error *err)
@@ -69,7 +48,7 @@ static int worker_init(struct emu_work *k, uint16_t qid, uint16_t entries, struc
 	if (!w->cmd)
 		return exp_error_set(err, EXP_CODE_NO_MEMORY, ENOMEM, "out of memory");
 	for (uint16_t i = 0; !r && i < k->c.depth; i++)
-		r = cmd_init(k, &w->cmd[i], i, err);
+		r = emu_cmd_init(&w->cmd[i], k->mem, i, max_blocks(k), err);
 	return r;
 }
 
@@ -116,7 +95,7 @@ void emu_work_done(struct emu_work *k)
 		struct emu_worker *w = &k->w[i];
 
 		for (uint16_t s = 0; w->cmd && s < k->c.depth; s++)
-			free(w->cmd[s].page);
+			emu_cmd_done(&w->cmd[s]);
 		free(w->cmd);
 		if (w->irq >= 0)
 			close(w->irq);
@@ -126,105 +105,14 @@ void emu_work_done(struct emu_work *k)
 	emu_ledger_done(&k->ledger);
 }
 
-/* --- buffers --- */
-
-static uint32_t cmd_blocks(const struct emu_cmd *cmd)
-{
-	uint32_t n = 0;
-
-	for (uint8_t i = 0; i < cmd->n_ext; i++)
-		n += cmd->ext[i].n;
-	return n;
-}
-
-/* Block @i of the buffer lies in one page, or in two when the data begins inside a page. */
-static void put_block(struct emu_work *k, const struct emu_cmd *cmd, uint32_t i, const uint8_t *src)
-{
-	uint8_t *a = emu_mem_ptr(k->mem, cmd->page[i]);
-
-	memcpy(a + cmd->off, src, EMU_BLOCK - cmd->off);
-	if (cmd->off)
-		memcpy(emu_mem_ptr(k->mem, cmd->page[i + 1]), src + EMU_BLOCK - cmd->off, cmd->off);
-}
-
-static const uint8_t *get_block(struct emu_work *k, const struct emu_cmd *cmd, uint32_t i)
-{
-	uint8_t *a = emu_mem_ptr(k->mem, cmd->page[i]);
-
-	if (!cmd->off)
-		return a;
-	memcpy(k->scratch, a + cmd->off, EMU_BLOCK - cmd->off);
-	memcpy(k->scratch + EMU_BLOCK - cmd->off, emu_mem_ptr(k->mem, cmd->page[i + 1]), cmd->off);
-	return k->scratch;
-}
-
-/* A read that claims success and moves nothing must show. */
-static void spoil_buffer(struct emu_work *k, const struct emu_cmd *cmd)
-{
-	uint8_t junk[EMU_BLOCK];
-
-	memset(junk, 0xa5, sizeof(junk));
-	for (uint32_t i = 0; i < cmd_blocks(cmd); i++)
-		put_block(k, cmd, i, junk);
-}
-
-static void put_prps(const struct emu_work *k, const struct emu_cmd *cmd, uint32_t bytes,
-		     uint8_t *sqe)
-{
-	uint32_t pages = (cmd->off + bytes + EMU_PAGE - 1) / EMU_PAGE;
-	uint8_t *list = emu_mem_ptr(k->mem, cmd->list);
-
-	exp_put_le64(sqe + 24, cmd->page[0] + cmd->off);
-	if (pages == 2)
-		exp_put_le64(sqe + 32, cmd->page[1]);
-	if (pages <= 2)
-		return;
-	for (uint32_t i = 1; i < pages; i++)
-		exp_put_le64(list + 8 * (size_t)(i - 1), cmd->page[i]);
-	exp_put_le64(sqe + 32, cmd->list);
-}
-
 /* --- submission --- */
-
-static uint64_t lba_of(const struct emu_work *k, uint64_t block)
-{
-	return block * (EMU_BLOCK >> k->ns.lba_shift);
-}
-
-static void put_trim(struct emu_work *k, const struct emu_cmd *cmd, uint8_t *sqe)
-{
-	uint8_t list[16 * EMU_MAX_EXTENT] = { 0 };
-	uint32_t per_block = EMU_BLOCK >> k->ns.lba_shift;
-
-	for (uint8_t i = 0; i < cmd->n_ext; i++) {
-		exp_put_le32(list + 16 * i + 4, cmd->ext[i].n * per_block);
-		exp_put_le64(list + 16 * i + 8, lba_of(k, cmd->ext[i].first));
-	}
-	memcpy((uint8_t *)emu_mem_ptr(k->mem, cmd->page[0]) + cmd->off, list, sizeof(list));
-	exp_put_le32(sqe + 40, cmd->n_ext - 1u);
-	exp_put_le32(sqe + 44, 4); /* AD: deallocate */
-	put_prps(k, cmd, sizeof(list), sqe);
-}
 
 static void send(struct emu_work *k, struct emu_worker *w, uint16_t slot, uint64_t now_us)
 {
-	static const uint8_t opcodes[] = {
-		[EMU_OP_READ] = 0x02, [EMU_OP_WRITE] = 0x01, [EMU_OP_ZERO] = 0x08,
-		[EMU_OP_TRIM] = 0x09, [EMU_OP_FLUSH] = 0x00, [EMU_OP_SCAN] = 0x02,
-	};
 	struct emu_cmd *cmd = &w->cmd[slot];
-	uint8_t sqe[EMU_SQE_BYTES] = { opcodes[cmd->op] };
-	uint32_t blocks = cmd_blocks(cmd);
+	uint8_t sqe[EMU_SQE_BYTES];
 
-	exp_put_le32(sqe + 4, k->ns.nsid);
-	if (cmd->op == EMU_OP_TRIM) {
-		put_trim(k, cmd, sqe);
-	} else if (cmd->op != EMU_OP_FLUSH) {
-		exp_put_le64(sqe + 40, lba_of(k, cmd->ext[0].first));
-		exp_put_le32(sqe + 48, blocks * (EMU_BLOCK >> k->ns.lba_shift) - 1);
-		if (cmd->op != EMU_OP_ZERO)
-			put_prps(k, cmd, blocks * EMU_BLOCK, sqe);
-	}
+	emu_cmd_encode(cmd, k->mem, &k->ns, sqe);
 	cmd->live = true;
 	cmd->sent_us = now_us;
 	emu_queue_submit(&w->q, slot, sqe);
@@ -248,18 +136,16 @@ static bool pick(struct emu_work *k, struct emu_worker *w, uint32_t n, struct em
 
 static enum emu_op choose(struct emu_work *k, struct emu_worker *w)
 {
-	uint64_t x;
+	uint64_t x = exp_rng_below(&w->rng, 1000);
+	uint32_t zeroes = k->c.zero_permille, trims = zeroes + k->c.trim_permille;
 
 	if (exp_rng_chance(&w->rng, k->c.read_percent, 100))
 		return EMU_OP_READ;
-	x = exp_rng_below(&w->rng, 1000);
-	if (k->ns.can_zero && x < k->c.zero_permille)
-		return EMU_OP_ZERO;
-	x -= EXP_MIN(x, k->c.zero_permille);
-	if (k->ns.can_trim && x < k->c.trim_permille)
-		return EMU_OP_TRIM;
-	x -= EXP_MIN(x, k->c.trim_permille);
-	return x < k->c.flush_permille ? EMU_OP_FLUSH : EMU_OP_WRITE;
+	if (x < zeroes)
+		return k->ns.can_zero ? EMU_OP_ZERO : EMU_OP_WRITE;
+	if (x < trims)
+		return k->ns.can_trim ? EMU_OP_TRIM : EMU_OP_WRITE;
+	return x < trims + k->c.flush_permille ? EMU_OP_FLUSH : EMU_OP_WRITE;
 }
 
 /* Fills in what @cmd is to do. False: no place is free just now. */
@@ -283,13 +169,13 @@ static bool prepare(struct emu_work *k, struct emu_worker *w, struct emu_cmd *cm
 	if (!cmd->n_ext)
 		return false;
 	if (cmd->op == EMU_OP_READ)
-		spoil_buffer(k, cmd);
+		emu_cmd_spoil(cmd, k->mem);
 	if (cmd->op != EMU_OP_WRITE)
 		return true;
 	cmd->seq = ++w->seq;
 	for (uint32_t i = 0; i < cmd->ext[0].n; i++) {
 		emu_ledger_fill(&k->ledger, cmd->ext[0].first + i, cmd->seq, k->scratch);
-		put_block(k, cmd, i, k->scratch);
+		emu_cmd_put(cmd, k->mem, i, k->scratch);
 	}
 	return true;
 }
@@ -348,7 +234,7 @@ static void note_error(struct emu_work *k, const struct emu_worker *w, const str
 		return;
 	snprintf(k->first_error, sizeof(k->first_error),
 		 "queue %u: %s of %u blocks at block %llu: status %x/%02xh", w->q.qid,
-		 names[cmd->op], cmd_blocks(cmd),
+		 names[cmd->op], emu_cmd_blocks(cmd),
 		 (unsigned long long)(cmd->n_ext ? cmd->ext[0].first : 0), status >> 8 & 7,
 		 status & 0xff);
 }
@@ -372,7 +258,7 @@ static void done_read(struct emu_work *k, struct emu_worker *w, const struct emu
 
 	emu_ledger_end(&k->ledger, x->first, x->n);
 	for (uint32_t i = 0; i < x->n; i++) {
-		const uint8_t *data = get_block(k, cmd, i);
+		const uint8_t *data = emu_cmd_get(cmd, k->mem, i, k->scratch);
 
 		if (cmd->op == EMU_OP_SCAN && k->scan == EMU_SCAN_ADOPT)
 			w->seq = EXP_MAX(w->seq, emu_ledger_adopt(&k->ledger, x->first + i, data));
@@ -401,7 +287,7 @@ static void settle(struct emu_work *k, struct emu_worker *w, struct emu_cmd *cmd
 	case EMU_OP_WRITE:
 		each_changed(k, cmd, EMU_WRITE, acked);
 		n->acked_writes += acked;
-		n->acked_blocks += acked ? cmd_blocks(cmd) : 0;
+		n->acked_blocks += acked ? emu_cmd_blocks(cmd) : 0;
 		break;
 	case EMU_OP_ZERO:
 		each_changed(k, cmd, EMU_ZERO, acked);
@@ -484,7 +370,7 @@ bool emu_work_scan_step(struct emu_work *k, struct emu_worker *w, uint64_t now_u
 		cmd->n_ext = 1;
 		cmd->ext[0] = (struct emu_extent){ w->scan_next, n };
 		emu_ledger_begin(&k->ledger, w->scan_next, n);
-		spoil_buffer(k, cmd);
+		emu_cmd_spoil(cmd, k->mem);
 		send(k, w, (uint16_t)slot, now_us);
 		w->scan_next += n;
 	}

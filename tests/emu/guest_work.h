@@ -13,11 +13,11 @@
 #include <stdint.h>
 
 #include "base/rng.h"
+#include "emu/guest_cmd.h"
 #include "emu/guest_ledger.h"
 #include "emu/guest_queue.h"
 
 #define EMU_MAX_QUEUES 64
-#define EMU_MAX_EXTENT 4 /* ranges of one deallocation */
 
 struct emu_work_config {
 	uint16_t queues;
@@ -30,36 +30,6 @@ struct emu_work_config {
 		flush_permille; /* of the commands that are no reads */
 	uint64_t seed;
 	uint32_t patience_ms; /* a completion that takes longer is lost */
-};
-
-/* What the work needs to know of the namespace and the controller. */
-struct emu_ns {
-	uint32_t nsid;
-	uint8_t lba_shift;
-	uint64_t blocks; /* of EMU_BLOCK bytes */
-	enum emu_dealloc dealloc;
-	bool can_zero, can_trim, has_cache;
-	uint32_t max_bytes; /* MDTS */
-};
-
-enum emu_op { EMU_OP_READ, EMU_OP_WRITE, EMU_OP_ZERO, EMU_OP_TRIM, EMU_OP_FLUSH, EMU_OP_SCAN };
-
-struct emu_extent {
-	uint64_t first;
-	uint32_t n;
-};
-
-struct emu_cmd {
-	bool live;
-	bool given_up; /* counted as lost */
-	enum emu_op op;
-	uint8_t n_ext, tries;
-	struct emu_extent ext[EMU_MAX_EXTENT];
-	uint32_t seq;
-	uint64_t sent_us;
-	uint64_t *page; /* of the data buffer, scattered */
-	uint64_t list;  /* PRP list */
-	uint32_t off;   /* of the data in the first page */
 };
 
 struct emu_counts {

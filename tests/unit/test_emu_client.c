@@ -23,6 +23,7 @@
 
 #include "base/le.h"
 #include "emu/client.h"
+#include "emu/client_int.h"
 #include "emu/vfu.h"
 
 struct server {
@@ -328,6 +329,44 @@ static void test_server_request_in_between_is_refused(void **state)
 	assert_memory_equal(l.heard, no, 16);
 }
 
+/* Two questions on one stream: what the first answer left behind is in the way of the second. */
+static void two_answers(const uint8_t *say, size_t len, int want_first, int want_second,
+			const char *want_msg)
+{
+	int pair[2];
+	struct cl_sock s = { .fd = -1 };
+	const struct cl_request q = { .cmd = CL_RESET };
+	struct cl_answer a;
+	struct exp_error err = { 0 };
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+	s.fd = pair[0];
+	assert_int_equal(send(pair[1], say, len, 0), len);
+	assert_int_equal(cl_sock_ask(&s, &q, &a, &err), want_first);
+	if (want_msg)
+		assert_non_null(strstr(err.msg, want_msg));
+	else
+		assert_int_equal(cl_sock_ask(&s, &q, &a, &err), want_second);
+	cl_sock_close(&s);
+	close(pair[1]);
+}
+
+static void test_what_follows_an_answer(void **state)
+{
+	/* an error with four bytes behind it, then a good answer to question 1 */
+	static const uint8_t body_behind_error[] = {
+		0, 0, 13, 0, 20, 0, 0,  0, 0x21, 0, 0, 0, 22, 0, 0, 0, 9, 9,
+		9, 9, 1,  0, 13, 0, 16, 0, 0,    0, 1, 0, 0,  0, 0, 0, 0, 0,
+	};
+	static const uint8_t other_id[] = { 7, 0, 13, 0, 16, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0 };
+	static const uint8_t other_cmd[] = { 0, 0, 12, 0, 16, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0 };
+
+	(void)state;
+	two_answers(body_behind_error, sizeof(body_behind_error), -EINVAL, 0, NULL);
+	two_answers(other_id, sizeof(other_id), -ENODEV, 0, "another question");
+	two_answers(other_cmd, sizeof(other_cmd), -ENODEV, 0, "another question");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -336,6 +375,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_server_goes_away, start_mapped, stop),
 		cmocka_unit_test(test_bad_answers),
 		cmocka_unit_test(test_server_request_in_between_is_refused),
+		cmocka_unit_test(test_what_follows_an_answer),
 	};
 
 	return cmocka_run_group_tests_name("emu_client", tests, NULL, NULL);

@@ -111,6 +111,14 @@ static void test_stamp_round_trip(void **state)
 			assert_int_equal(emu_block_read(b, sizes[i], &r), EMU_CONTENT_BROKEN);
 			b[bit / 8] ^= (uint8_t)(1 << bit % 8);
 		}
+		/* nor two at once, which might undo each other */
+		for (size_t w = 40; w + 16 <= sizes[i]; w += 8) {
+			b[w + 7] ^= 0x80;
+			b[w + 15] ^= 0x80;
+			assert_int_equal(emu_block_read(b, sizes[i], &r), EMU_CONTENT_BROKEN);
+			b[w + 7] ^= 0x80;
+			b[w + 15] ^= 0x80;
+		}
 		/* nor may two words change places */
 		for (size_t w = 40; w + 16 <= sizes[i]; w += 8) {
 			uint8_t t[8];

@@ -186,6 +186,45 @@ static void test_torn(void **state)
 	assert_int_equal(f->q.outstanding, 1);
 }
 
+static void test_torn_between(void **state)
+{
+	struct fixture *f = *state;
+	struct emu_cqe e;
+	uint16_t cid;
+
+	for (int i = 0; i < ENTRIES; i++) {
+		submit(f);
+		post(f, fetch(f));
+		assert_true(emu_queue_reap(&f->q, &e));
+	}
+	submit(f);
+	cid = fetch(f);
+	/* the last dword is there, those before it are not */
+	exp_put_le16(f->q.cq + 12, cid);
+	exp_put_le16(f->q.cq + 14, f->phase);
+	assert_false(emu_queue_reap(&f->q, &e));
+	no_faults_but(f, 0, 1, 0);
+}
+
+static void test_head_goes_back_behind_completed_commands(void **state)
+{
+	struct fixture *f = *state;
+	struct emu_cqe e;
+	uint16_t a, c;
+
+	for (int i = 0; i < 3; i++)
+		submit(f);
+	a = fetch(f);
+	fetch(f);
+	c = fetch(f);
+	post_as(f, c, 3, 3, 0);
+	assert_true(emu_queue_reap(&f->q, &e));
+	no_faults_but(f, 0, 0, 0);
+	post_as(f, a, 1, 3, 0); /* past this command, but it said 3 before */
+	assert_true(emu_queue_reap(&f->q, &e));
+	no_faults_but(f, 0, 0, 1);
+}
+
 static void test_torn_identifier(void **state)
 {
 	struct fixture *f = *state;
@@ -272,6 +311,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		CASE(test_round_and_round), CASE(test_slots_and_room),
 		CASE(test_duplicated),      CASE(test_torn),
+		CASE(test_torn_between),    CASE(test_head_goes_back_behind_completed_commands),
 		CASE(test_torn_identifier), CASE(test_reordered),
 		CASE(test_stray_phase),     CASE(test_restart),
 	};

@@ -52,6 +52,7 @@ static void test_version_json(void **state)
 	version_case(*state, qemu, sizeof(qemu), 0);
 	version_case(*state, no_nul, sizeof(no_nul), 0);
 	version_case(*state, no_nul, sizeof(no_nul) - 1, EINVAL);
+	version_case(*state, "\0\0\1\0{}x", 7, EINVAL); /* well-formed but for the last byte */
 	version_case(*state, broken, sizeof(broken), EINVAL);
 	version_case(*state, array, sizeof(array), EINVAL);
 	version_case(*state, number, sizeof(number), EINVAL);
