@@ -213,7 +213,8 @@ static int give_back(struct exp_change_log *log)
 		if (r < 0 || log->told)
 			return r;
 	}
-	if (log->pending < log->entries / 4)
+	/* the slot of the last entry stays ours */
+	if (log->pending <= log->entries / 4)
 		return 0;
 	exp_nvme_cdq_set_head(&cmd, log->cdqid,
 			      exp_nvme_cdq_head_slot(log->head, log->entries, true), NULL);
@@ -222,7 +223,6 @@ static int give_back(struct exp_change_log *log)
 		return 0;
 	if (r < 0)
 		return over(log, r, &e);
-	/* the slot of the last entry stays ours */
 	log->telling = log->pending - 1;
 	log->stats.head_updates++;
 	return 0;

@@ -208,19 +208,35 @@ static int set_piece(struct exp_device *d, const struct exp_state_load *l, enum 
 	return r < 0 ? r : exp_nvme_check(&cmd, &cqe, err);
 }
 
+/*
+ * The question is a piece of a state. Asked while one is being loaded it would become part of it;
+ * so the two exclude each other, also when the answer comes late: that is why it counts as a
+ * change here although it changes nothing.
+ */
 int exp_ctrl_is_live(struct exp_device *d, uint16_t cntlid, bool *ret, struct exp_error *err)
 {
 	static const uint8_t nothing[4];
 	const struct exp_nvme_state_sel sel = { .csvi = d->formats.n_versions ? 1 : 0,
 						.csuuidi = d->formats.n_versions ? 0 : 1 };
+	struct exp_error e = { 0 };
 	struct exp_nvme_cmd cmd;
 	struct exp_nvme_cqe cqe;
-	int r;
+	int r = -EBUSY;
 
 	exp_nvme_set_state(&cmd, cntlid, sel, EXP_NVME_SEQ_MIDDLE, 0, nothing, sizeof(nothing));
-	r = exp_device_run(d, &cmd, 0, false, cntlid, &cqe, err);
-	if (r < 0)
+	pthread_mutex_lock(&d->probe);
+	if (!exp_device_is_loading(d, cntlid))
+		r = exp_device_run(d, &cmd, 0, true, cntlid, &cqe, &e);
+	pthread_mutex_unlock(&d->probe);
+	if (r == -EBUSY) { /* something is under way with it */
+		*ret = true;
+		return 0;
+	}
+	if (r < 0) {
+		if (err)
+			*err = e;
 		return exp_error_wrap(err, r, "is controller %u live", cntlid);
+	}
 	*ret = cqe.status != EXP_NVME_SC_INVALID_CNTLID;
 	return 0;
 }
@@ -241,14 +257,21 @@ int exp_ctrl_load_state(struct exp_device *d, uint16_t cntlid,
 				     len, EXP_NVME_STATE_HEAD);
 	l.csvi = sel.csvi;
 	l.csuuidi = sel.csuuidi;
+	pthread_mutex_lock(&d->probe);
+	exp_device_set_loading(d, cntlid, true);
+	pthread_mutex_unlock(&d->probe);
 	while (l.end < len) {
 		size_t n = EXP_MIN(piece_bytes(d), len - l.end);
 
 		r = set_piece(d, &l, l.end ? EXP_NVME_SEQ_MIDDLE : EXP_NVME_SEQ_FIRST,
 			      (const uint8_t *)state + l.end, n, 0, err);
-		if (r < 0)
+		if (r < 0) {
+			/* a late piece may still arrive; a refused one has ended the transfer */
+			if (r != -ETIMEDOUT)
+				exp_device_set_loading(d, cntlid, false);
 			return exp_error_wrap(err, r, "state of controller %u, byte %llu", cntlid,
 					      (unsigned long long)l.end);
+		}
 		l.end += n;
 	}
 	*ret = l;
@@ -260,6 +283,8 @@ int exp_ctrl_commit_state(struct exp_device *d, const struct exp_state_load *loa
 {
 	int r = set_piece(d, load, EXP_NVME_SEQ_LAST, NULL, 0, timeout_ms, err);
 
+	if (r != -ETIMEDOUT)
+		exp_device_set_loading(d, load->cntlid, false);
 	return r < 0 ? exp_error_wrap(err, r, "commit the state of controller %u", load->cntlid)
 		     : 0;
 }

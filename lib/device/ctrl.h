@@ -65,7 +65,8 @@ int exp_ctrl_is_suspended(struct exp_device *d, uint16_t cntlid, bool *ret,
  * middle part of a state that was never begun. A controller that could take state answers Command
  * Sequence Error, one that is off Invalid Controller Identifier (Base 5.2.17.1.3, the order of the
  * checks is assumed). Nothing changes by it. Any other answer counts as live: a guest that is
- * taken for off would lose its disk. Not while a state is being loaded.
+ * taken for off would lose its disk. A controller that a state is being loaded into is live and is
+ * not asked, or the question would become part of that state.
  */
 int exp_ctrl_is_live(struct exp_device *d, uint16_t cntlid, bool *ret,
 		     struct exp_error *err) EXP_MUST_CHECK;

@@ -171,6 +171,39 @@ int exp_device_identify(struct exp_device *d, struct exp_transport *t, enum exp_
 	return exp_device_ask(d, t, &cmd, NULL, err);
 }
 
+/* With the lock held: where it is in the list, or the end of it. */
+static uint32_t find_loading(const struct exp_device *d, uint16_t cntlid)
+{
+	uint32_t i = 0;
+
+	while (i < d->n_loading && d->loading[i] != cntlid)
+		i++;
+	return i;
+}
+
+void exp_device_set_loading(struct exp_device *d, uint16_t cntlid, bool loading)
+{
+	uint32_t i;
+
+	pthread_mutex_lock(&d->lock);
+	i = find_loading(d, cntlid);
+	if (loading && i == d->n_loading && i < EXP_ARRAY_SIZE(d->loading))
+		d->loading[d->n_loading++] = cntlid;
+	else if (!loading && i < d->n_loading)
+		d->loading[i] = d->loading[--d->n_loading];
+	pthread_mutex_unlock(&d->lock);
+}
+
+bool exp_device_is_loading(struct exp_device *d, uint16_t cntlid)
+{
+	bool is;
+
+	pthread_mutex_lock(&d->lock);
+	is = find_loading(d, cntlid) < d->n_loading;
+	pthread_mutex_unlock(&d->lock);
+	return is;
+}
+
 /* ---- life ---- */
 
 static int open_transport(const char *spec, const struct exp_device_config *config, bool may_reset,
@@ -206,6 +239,7 @@ int exp_device_open_on(struct exp_transport *mmc, struct exp_transport *data,
 		exp_transport_close(mmc);
 		return exp_error_set(err, EXP_CODE_NO_MEMORY, ENOMEM, "device");
 	}
+	pthread_mutex_init(&d->probe, NULL);
 	pthread_mutex_init(&d->lock, NULL);
 	d->mmc = mmc;
 	d->data = data ? data : mmc->ops->ioq_open && mmc->max_ioq ? mmc : NULL;
@@ -254,10 +288,14 @@ void exp_device_close(struct exp_device *d)
 {
 	if (!d)
 		return;
+	for (size_t i = 0; i < EXP_ARRAY_SIZE(d->late); i++)
+		if (d->late[i].cmd)
+			d->mmc->ops->admin_free(d->mmc, d->late[i].cmd);
 	if (d->data && d->data != d->mmc)
 		exp_transport_close(d->data);
 	exp_transport_close(d->mmc);
 	pthread_mutex_destroy(&d->lock);
+	pthread_mutex_destroy(&d->probe);
 	free(d);
 }
 

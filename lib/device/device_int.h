@@ -41,9 +41,12 @@ struct exp_device {
 	struct exp_uuid ref_template; /* of the vendor neutral template, where the drive lists it */
 	struct exp_nvme_effects effects;
 
-	pthread_mutex_t lock; /* what follows; never held while a command is waited for */
+	pthread_mutex_t probe; /* held while a controller is asked whether it is live: see ctrl.c */
+	pthread_mutex_t lock;  /* what follows; never held while a command is waited for */
 	struct exp_caps caps;
 	struct exp_late late[EXP_ADMIN_MAX];
+	uint16_t loading[EXP_CAPS_CTRLS_MAX]; /* controllers with a state sent and not committed */
+	uint32_t n_loading;
 };
 
 /**
@@ -74,6 +77,10 @@ int exp_device_ask(struct exp_device *d, struct exp_transport *t, const struct e
 int exp_device_identify(struct exp_device *d, struct exp_transport *t, enum exp_nvme_cns cns,
 			uint32_t nsid, uint16_t cntid, uint8_t page[EXP_NVME_PAGE],
 			struct exp_error *err) EXP_MUST_CHECK;
+
+/** exp_device_set_loading - a state is being sent to @cntlid, or no longer; any number of times */
+void exp_device_set_loading(struct exp_device *d, uint16_t cntlid, bool loading);
+bool exp_device_is_loading(struct exp_device *d, uint16_t cntlid);
 
 /** exp_device_read_all - everything that opening has to know; fills the members and the caps */
 int exp_device_read_all(struct exp_device *d, struct exp_error *err) EXP_MUST_CHECK;

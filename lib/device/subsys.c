@@ -442,5 +442,8 @@ int exp_subsys_teardown(struct exp_device *d, const struct exp_export_desc *desc
 	}
 	if (r == 0 && delete_ns)
 		r = exp_ns_delete(d, place->nsid, err);
+	/* a state that was sent to it and never committed went with its subsystem */
+	if (r == 0)
+		exp_device_set_loading(d, place->cntlid, false);
 	return r;
 }

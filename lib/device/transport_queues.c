@@ -73,6 +73,37 @@ static int broken(const struct exp_queues *q, struct exp_error *err)
 			     "the admin queue is out of step with the device");
 }
 
+static struct exp_admin *free_slot(struct exp_queues *q)
+{
+	for (size_t i = 0; i < EXP_ADMIN_MAX; i++)
+		if (q->cmds[i].state == EXP_ADMIN_FREE)
+			return &q->cmds[i];
+	return NULL;
+}
+
+/* With the lock held. */
+static int claim_slot(struct exp_queues *q, const char *name, struct exp_admin **ret,
+		      struct exp_error *err)
+{
+	int r;
+
+	if (q->broken)
+		return broken(q, err);
+	*ret = free_slot(q);
+	/* commands that were given up have nobody to notice that they are done */
+	if (!*ret && !q->led) {
+		r = reap_admin(q, err);
+		if (r < 0)
+			return r;
+		*ret = free_slot(q);
+	}
+	if (!*ret)
+		return exp_error_set(err, EXP_CODE_BUSY, EBUSY,
+				     "%s: %d admin commands are outstanding already", name,
+				     EXP_ADMIN_MAX);
+	return 0;
+}
+
 static int admin_submit(struct exp_transport *t, const struct exp_nvme_cmd *cmd,
 			struct exp_admin **ret, struct exp_error *err)
 {
@@ -99,16 +130,8 @@ static int admin_submit(struct exp_transport *t, const struct exp_nvme_cmd *cmd,
 	}
 
 	pthread_mutex_lock(&q->lock);
-	for (size_t i = 0; i < EXP_ADMIN_MAX && !a; i++)
-		if (q->cmds[i].state == EXP_ADMIN_FREE)
-			a = &q->cmds[i];
-	if (q->broken) {
-		r = broken(q, err);
-	} else if (!a) {
-		r = exp_error_set(err, EXP_CODE_BUSY, EBUSY,
-				  "%s: %d admin commands are outstanding already", cmd->name,
-				  EXP_ADMIN_MAX);
-	} else {
+	r = claim_slot(q, cmd->name, &a, err);
+	if (r == 0) {
 		sqe.cid = (uint16_t)(a - q->cmds);
 		r = exp_qpair_push(&q->admin, &sqe, err);
 	}

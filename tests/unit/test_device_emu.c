@@ -620,6 +620,32 @@ static void test_suspend_holds_and_resume_releases(void **state)
 	end(r);
 }
 
+static void test_is_live_sees_the_vmm(void **state)
+{
+	struct rig *r = start("aurora", "map");
+	struct exp_caps c;
+	struct guest g;
+	bool live;
+
+	(void)state;
+	assert_ok(exp_ctrl_is_live(r->d, GUEST, &live, &r->err), &r->err);
+	assert_false(live);
+	guest_enable(r, &g, "fn1");
+	assert_ok(exp_ctrl_is_live(r->d, GUEST, &live, &r->err), &r->err);
+	assert_true(live);
+	assert_ok(exp_device_refresh(r->d, &r->err), &r->err);
+	exp_device_caps(r->d, &c);
+	assert_true(exp_caps_ctrl(&c, GUEST)->enabled);
+	assert_false(exp_caps_ctrl(&c, GUEST + 1)->enabled);
+	assert_ok(exp_ctrl_suspend(r->d, GUEST, 0, &r->err), &r->err);
+	assert_ok(exp_ctrl_is_live(r->d, GUEST, &live, &r->err), &r->err);
+	assert_true(live);
+	/* it was only asked: the controller goes on as before */
+	assert_ok(exp_ctrl_resume(r->d, GUEST, NULL, 0, &r->err), &r->err);
+	guest_stop(&g);
+	end(r);
+}
+
 static void state_moves(const char *profile, const struct exp_state_format *format)
 {
 	struct rig *r = start(profile, "map");
@@ -717,9 +743,9 @@ struct seen {
 	unsigned int entries, firsts;
 };
 
-/* Reads until @until is seen, or the log is over. */
+/* Reads until the mark @until is seen and block @lba was told, or the log is over. */
 static int drain(struct rig *r, struct exp_change_log *log, struct seen *s,
-		 enum exp_change_mark until)
+		 enum exp_change_mark until, uint64_t lba)
 {
 	uint64_t deadline_ms = exp_mono_ms() + 10000;
 	struct exp_change e[64];
@@ -737,7 +763,7 @@ static int drain(struct rig *r, struct exp_change_log *log, struct seen *s,
 			s->firsts += e[i].mark == EXP_CHANGE_FIRST;
 			s->mark = e[i].mark ? e[i].mark : s->mark;
 		}
-		if (until ? s->mark == until : !n)
+		if ((!until || s->mark == until) && (s->all || s->dirty[lba]))
 			return 0;
 	}
 	fail_msg("the log did not end");
@@ -761,6 +787,7 @@ static void changes_are_told(const char *profile)
 	uint8_t *written = calloc(1, NSZE);
 	struct exp_change_log_stats stats;
 	struct exp_change_log *log, *second;
+	uint64_t last = NSZE;
 	struct guest g;
 
 	assert_non_null(s);
@@ -772,17 +799,23 @@ static void changes_are_told(const char *profile)
 	assert_true(exp_change_log_create(r->d, GUEST,
 					  &(struct exp_change_log_ns){ r->place.nsid, 1, NSZE }, 0,
 					  &second, &r->err) < 0);
-	/* many times around the ring */
+	/* many times around the ring, writes in one half of the namespace */
 	for (unsigned int i = 0; i < 3000; i++) {
-		uint64_t slba = (uint64_t)i * 7919 % (NSZE - 64);
+		uint64_t slba = (uint64_t)i * 7919 % (NSZE / 2 - 64);
 		uint32_t nlb = 1 + i % 64;
 
+		/* and now and then one that is like no other: when it is told, all before it are */
+		if (i % 100 == 99) {
+			slba = NSZE / 2 + i / 100 * 512;
+			last = slba;
+		}
 		guest_write(r, &g, slba, nlb, (uint8_t)i);
 		memset(written + slba, 1, nlb);
-		assert_int_equal(drain(r, log, s, EXP_CHANGE_NO_MARK), 0);
+		if (slba == last)
+			assert_int_equal(drain(r, log, s, EXP_CHANGE_NO_MARK, slba), 0);
 	}
 	assert_ok(exp_ctrl_suspend(r->d, GUEST, 0, &r->err), &r->err);
-	assert_int_equal(drain(r, log, s, EXP_CHANGE_SUSPENDED), 0);
+	assert_int_equal(drain(r, log, s, EXP_CHANGE_SUSPENDED, last), 0);
 	/* more may be told than was written, never less */
 	for (size_t i = 0; i < NSZE && !s->all; i++)
 		if (written[i] && !s->dirty[i])
@@ -835,7 +868,7 @@ static void test_stopped_log_ends_with_its_mark(void **state)
 	guest_write(r, &g, 40, 2, 1);
 	assert_ok(exp_change_log_stop(log, &r->err), &r->err);
 	guest_write(r, &g, 4000, 2, 1);
-	assert_int_equal(drain(r, log, s, EXP_CHANGE_STOPPED), 0);
+	assert_int_equal(drain(r, log, s, EXP_CHANGE_STOPPED, 40), 0);
 	assert_true(s->all || (s->dirty[40] && s->dirty[41]));
 	exp_change_log_close(log);
 	/* a suspended controller cannot be logged */
@@ -868,7 +901,7 @@ static void test_unread_log_overflows_and_says_so(void **state)
 	log = start_log(r, 16);
 	for (unsigned int i = 0; i < 100; i++)
 		guest_write(r, &g, i * 50, 1, (uint8_t)i);
-	assert_int_equal(drain(r, log, s, EXP_CHANGE_SUSPENDED), -EOVERFLOW);
+	assert_int_equal(drain(r, log, s, EXP_CHANGE_SUSPENDED, 0), -EOVERFLOW);
 	assert_error(&r->err, EXP_CODE_LOG_OVERFLOW, "16 entries");
 	assert_true(s->entries > 0); /* what came before was delivered */
 	assert_int_equal(exp_change_log_read(log, &(struct exp_change){ 0 }, 1, &n, &r->err),
@@ -1012,6 +1045,7 @@ int main(void)
 		cmocka_unit_test(test_data_many_in_flight),
 		cmocka_unit_test(test_data_errors_name_the_blocks),
 		cmocka_unit_test(test_suspend_holds_and_resume_releases),
+		cmocka_unit_test(test_is_live_sees_the_vmm),
 		cmocka_unit_test(test_state_moves_reference),
 		cmocka_unit_test(test_state_moves_queues_only),
 		cmocka_unit_test(test_broken_state_is_refused),

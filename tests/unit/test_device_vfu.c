@@ -270,6 +270,7 @@ static void test_call_eof_at_every_offset(void **state)
 struct bad_header {
 	uint32_t size, flags;
 	uint16_t add_id, add_command;
+	const char *why;
 };
 
 static void script_bad_header(struct peer *p)
@@ -288,9 +289,14 @@ static void script_bad_header(struct peer *p)
 static void test_call_header_that_cannot_be_trusted(void **state)
 {
 	static const struct bad_header bad[] = {
-		{ 0, 1, 0, 0 },          { 15, 1, 0, 0 },   { 16 + 16 + (1 << 20) + 1, 1, 0, 0 },
-		{ UINT32_MAX, 1, 0, 0 }, { HEAD, 2, 0, 0 }, { HEAD, 15, 0, 0 },
-		{ HEAD, 1, 1, 0 },       { HEAD, 1, 0, 1 },
+		{ 0, 1, 0, 0, "header of 0 bytes" },
+		{ 15, 1, 0, 0, "header of 15 bytes" },
+		{ 16 + 16 + (1 << 20) + 1, 1, 0, 0, "header of 1048609 bytes" },
+		{ UINT32_MAX, 1, 0, 0, "header of 4294967295 bytes" },
+		{ HEAD, 2, 0, 0, "type 2" },
+		{ HEAD, 15, 0, 0, "type 15" },
+		{ HEAD, 1, 1, 0, "a reply to message 1" },
+		{ HEAD, 1, 0, 1, "command 5" },
 	};
 
 	(void)state;
@@ -303,6 +309,8 @@ static void test_call_header_that_cannot_be_trusted(void **state)
 
 		assert_int_equal(ask(c, out, sizeof(out), 0, 0, &err), -ENODEV);
 		assert_true(exp_vfu_lost(c));
+		if (!strstr(err.msg, bad[i].why))
+			fail_msg("\"%s\" does not say \"%s\"", err.msg, bad[i].why);
 		exp_vfu_conn_free(c);
 		end_peer(&p);
 	}
