@@ -6,8 +6,6 @@
 #include <string.h>
 #include <syslog.h>
 
-#include <ini.h>
-
 #include "base/fs.h"
 #include "config.h"
 #include "model/job.h"
@@ -21,14 +19,14 @@ static const char *const section_names[] = { "daemon", "device", "peer" };
 struct parse {
 	struct expd_config *c;
 	const char *path;
-	const char *text;
-	int line; /* of the value that is parsed now */
+	int line; /* that is parsed now */
 	enum section section;
-	char section_text[EXPD_VALUE_MAX + 1]; /* as last seen, to notice a new one */
-	void *at;                              /* struct the keys of the section go to */
+	char section_text[EXPD_VALUE_MAX + 1]; /* between its brackets */
+	int section_line;
+	void *at;           /* struct the keys of the section go to */
 	unsigned long seen; /* bit per row of keys[]: set in this section already */
+	bool seen_daemon;
 	struct exp_error *err;
-	int r; /* first error */
 };
 
 typedef int (*parser)(struct parse *p, const char *key, const char *value, void *dst);
@@ -37,7 +35,7 @@ static int complain(struct parse *p, const char *fmt, ...) EXP_PRINTF(2, 3);
 
 static int complain(struct parse *p, const char *fmt, ...)
 {
-	char what[200];
+	char what[sizeof(p->err->msg)];
 	va_list ap;
 
 	va_start(ap, fmt);
@@ -54,6 +52,18 @@ static int parse_text(struct parse *p, const char *key, const char *value, void 
 		return complain(p, "%s is longer than %d bytes", key, EXPD_VALUE_MAX);
 	strcpy(dst, value);
 	return 0;
+}
+
+static int parse_identity(struct parse *p, const char *key, const char *value, void *dst)
+{
+	const char *c = value;
+
+	while (*c > ' ' && *c < 0x7f)
+		c++;
+	if (*c || !strchr(value, ':'))
+		return complain(p, "%s is \"%s\": a URI is needed, as in spiffe://example/host/b",
+				key, value);
+	return parse_text(p, key, value, dst);
 }
 
 static int parse_path(struct parse *p, const char *key, const char *value, void *dst)
@@ -205,7 +215,7 @@ static const struct key keys[] = {
 	  "yes only when the drive is known to go on logging after Resume" },
 	{ SECTION_PEER, "address", parse_address, P(address), true, "host-b.example:7471",
 	  "where that host listens" },
-	{ SECTION_PEER, "identity", parse_text, P(identity), true, "spiffe://example/host/b",
+	{ SECTION_PEER, "identity", parse_identity, P(identity), true, "spiffe://example/host/b",
 	  "SAN URI of its certificate" },
 	{ SECTION_PEER, "rights", parse_rights, P(rights), false, "may_send, may_receive",
 	  "may_send: it may send exports here; may_receive: it may get exports from here" },
@@ -232,9 +242,29 @@ static int close_section(struct parse *p)
 		if (keys[i].section != p->section || !keys[i].required || p->seen >> i & 1)
 			continue;
 		return exp_error_set(p->err, EXP_CODE_CONFIG, EINVAL,
-				     "%s:%d: section [%s] has no %s (%s)", p->path, p->line,
+				     "%s:%d: section [%s] has no %s (%s)", p->path, p->section_line,
 				     p->section_text, keys[i].name, keys[i].help);
 	}
+	return 0;
+}
+
+/* Two sections that mean the same thing would each get half of what is meant for it. */
+static int check_unlike_others(struct parse *p, const char *key)
+{
+	const struct expd_config *c = p->c;
+	const struct expd_peer_config *me = p->at;
+	const struct expd_device_config *drive = p->at;
+
+	for (size_t i = 0; p->section == SECTION_PEER && i < c->n_peers; i++)
+		if (&c->peers[i] != me && !strcmp(key, "identity") &&
+		    !strcmp(c->peers[i].identity, me->identity))
+			return complain(p, "identity is \"%s\", which is peer %s already",
+					me->identity, c->peers[i].name.s);
+	for (size_t i = 0; p->section == SECTION_DEVICE && i < c->n_devices; i++)
+		if (&c->devices[i] != drive && !strcmp(key, "transport") &&
+		    !strcmp(c->devices[i].transport, drive->transport))
+			return complain(p, "transport is \"%s\", which is device %s already",
+					drive->transport, c->devices[i].name.s);
 	return 0;
 }
 
@@ -285,7 +315,10 @@ static int open_section(struct parse *p, const char *text)
 	}
 	p->seen = 0;
 	p->section = SECTION_NONE;
-	snprintf(p->section_text, sizeof(p->section_text), "%s", text);
+	p->section_line = p->line;
+	if (strlen(text) > EXPD_VALUE_MAX)
+		return complain(p, "a section's name is longer than %d bytes", EXPD_VALUE_MAX);
+	strcpy(p->section_text, text);
 	for (size_t i = 0; i < EXP_ARRAY_SIZE(section_names); i++)
 		if (strlen(section_names[i]) == word && !strncmp(text, section_names[i], word))
 			p->section = (enum section)i;
@@ -293,6 +326,9 @@ static int open_section(struct parse *p, const char *text)
 	case SECTION_DAEMON:
 		if (*name)
 			return complain(p, "[daemon] takes no name");
+		if (p->seen_daemon)
+			return complain(p, "[daemon] stands here twice");
+		p->seen_daemon = true;
 		p->at = p->c;
 		return 0;
 	case SECTION_DEVICE:
@@ -302,51 +338,71 @@ static int open_section(struct parse *p, const char *text)
 	return complain(p, "section [%s]: known are [daemon], [device NAME] and [peer NAME]", text);
 }
 
-static int set(struct parse *p, const char *section, const char *name, const char *value)
+static int set_key(struct parse *p, const char *name, const char *value)
 {
-	int r;
-
-	if (p->section == SECTION_NONE || strcmp(section, p->section_text)) {
-		r = open_section(p, section);
-		if (r < 0)
-			return r;
-	}
+	if (p->section == SECTION_NONE)
+		return complain(p, "%s stands before the first [section]", name);
 	for (size_t i = 0; i < EXP_ARRAY_SIZE(keys); i++) {
 		const struct key *k = &keys[i];
+		int r;
 
 		if (k->section != p->section || strcmp(k->name, name))
 			continue;
 		if (p->seen >> i & 1)
-			return complain(p, "%s stands twice in [%s]", name, section);
+			return complain(p, "%s stands twice in [%s]", name, p->section_text);
 		p->seen |= 1ul << i;
-		return k->parse(p, name, value, (char *)p->at + k->offset);
+		r = k->parse(p, name, value, (char *)p->at + k->offset);
+		return r < 0 ? r : check_unlike_others(p, name);
 	}
-	return complain(p, "unknown key %s in [%s]", name, section);
+	return complain(p, "unknown key %s in [%s]", name, p->section_text);
 }
 
-static int on_value(void *arg, const char *section, const char *name, const char *value)
+static char *trim(char *s)
 {
-	struct parse *p = arg;
+	size_t n;
 
-	if (!p->r)
-		p->r = set(p, section, name, value ? value : "");
-	return 1;
+	s += strspn(s, " \t\r");
+	for (n = strlen(s); n && strchr(" \t\r", s[n - 1]); n--)
+		;
+	s[n] = '\0';
+	return s;
 }
 
-/* inih asks for lines one by one, so this is where they are counted */
-static char *next_line(char *out, int n, void *arg)
+/* A comment, a [section] or a key = value: nothing goes on in the next line. */
+static int parse_line(struct parse *p, char *line)
 {
-	struct parse *p = arg;
-	size_t len = strcspn(p->text, "\n");
+	char *s = trim(line), *equals;
+	size_t n = strlen(s);
 
-	if (!*p->text)
-		return NULL;
-	p->line++;
-	if (!p->r && len + 2 > (size_t)n)
-		p->r = complain(p, "line is longer than %d bytes", n - 2);
-	snprintf(out, (size_t)n, "%.*s", (int)len, p->text);
-	p->text += len + (p->text[len] == '\n');
-	return out;
+	if (!n || *s == '#' || *s == ';')
+		return 0;
+	if (*s == '[' && s[n - 1] == ']') {
+		s[n - 1] = '\0';
+		return open_section(p, trim(s + 1));
+	}
+	equals = strchr(s, '=');
+	if (!equals || equals == s || *s == '[')
+		return complain(p, "not a [section], a key = value, or a comment");
+	*equals = '\0';
+	return set_key(p, trim(s), trim(equals + 1));
+}
+
+/* @text is followed by a NUL that len does not count. */
+static int parse_file(struct parse *p, char *text, size_t len)
+{
+	char *stop = text + len, *end;
+	int r = 0;
+
+	for (char *line = text; r == 0 && line < stop; line = end + 1) {
+		end = memchr(line, '\n', (size_t)(stop - line));
+		if (!end)
+			end = stop;
+		*end = '\0';
+		p->line++;
+		r = strlen(line) == (size_t)(end - line) ? parse_line(p, line)
+							 : complain(p, "a NUL byte");
+	}
+	return r;
 }
 
 int expd_config_load(const char *path, struct expd_config **ret, struct exp_error *err)
@@ -371,24 +427,15 @@ int expd_config_load(const char *path, struct expd_config **ret, struct exp_erro
 			err->code = EXP_CODE_CONFIG;
 		return exp_error_wrap(err, r, "configuration");
 	}
-	p.text = text;
-	r = ini_parse_stream(next_line, &p, on_value, &p);
+	r = parse_file(&p, text, len);
 	free(text);
-	if (p.r)
-		return p.r;
-	if (r) {
-		p.line = r > 0 ? r : p.line;
-		return complain(&p, "not a [section], a key = value, or a comment");
-	}
-	if (p.section == SECTION_NONE)
-		return complain(&p, "nothing is set; see expd.conf(5)");
-	r = close_section(&p);
+	if (r == 0 && p.section != SECTION_NONE)
+		r = close_section(&p);
 	if (r < 0)
 		return r;
-	if (!*c->ca_file) {
+	if (!p.seen_daemon)
 		return exp_error_set(err, EXP_CODE_CONFIG, EINVAL,
-				     "%s: section [daemon] is missing", path);
-	}
+				     "%s: section [daemon] is missing; see expd.conf(5)", path);
 	*ret = EXP_TAKE(c);
 	return 0;
 }
