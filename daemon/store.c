@@ -38,6 +38,7 @@ struct expd_store {
 	bool fresh;
 	int in_blackout;
 	bool checkpointing;
+	uint64_t checkpoint_at; /* one failed: not again before the log has that many bytes */
 	/* copies for the loop */
 	struct exp_db_identity identity;
 	uint64_t wal_bytes;
@@ -162,6 +163,7 @@ static void checkpoint_done(struct expd *x, void *arg, int r, const struct exp_e
 
 	(void)x;
 	s->checkpointing = false;
+	s->checkpoint_at = r < 0 ? s->wal_bytes + WAL_SOFT_BYTES : 0;
 	if (r < 0)
 		exp_log(LOG_WARNING, "journal checkpoint failed", kv_s("error", err->msg));
 }
@@ -171,7 +173,8 @@ static void consider_checkpoint(struct expd_store *s)
 {
 	uint64_t limit = s->in_blackout ? WAL_HARD_BYTES : WAL_SOFT_BYTES;
 
-	if (s->checkpointing || s->wal_bytes < limit || !s->journal.worker)
+	if (s->checkpointing || s->wal_bytes < EXP_MAX(limit, s->checkpoint_at) ||
+	    !s->journal.worker)
 		return;
 	s->checkpointing = true;
 	submit(s, &s->journal, false, run_checkpoint, checkpoint_done, s);

@@ -153,9 +153,9 @@ static void *worker_main(void *arg)
 		}
 		pthread_mutex_unlock(&w->lock);
 		t->run(t);
-		expd_inbox_post(w->inbox, t);
 		pthread_mutex_lock(&w->lock);
-		w->depth--;
+		w->depth--; /* before done() can run, and look */
+		expd_inbox_post(w->inbox, t);
 	}
 	pthread_mutex_unlock(&w->lock);
 	return NULL;
