@@ -33,7 +33,7 @@ int expd_resolve_now(const char *address, struct expd_address *ret, struct exp_e
 {
 	struct addrinfo hints = { .ai_socktype = SOCK_STREAM }, *list;
 	char host[EXPD_VALUE_MAX + 1];
-	const char *port;
+	const char *port = NULL;
 	int r;
 
 	r = split(address, host, &port, err);
