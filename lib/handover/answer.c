@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * answer.c - what closed and unknown jobs say
+ * answer.c - what closed and unknown jobs say (R9: they answer for ever)
  *
  * An epoch at or below an export's floor is closed here. Owned once (at or below maxown): it was
  * released to us and activated, so the answer is ACTIVE. Else it was discarded or never came, and
@@ -58,7 +58,7 @@ static void send(struct exp_reply *r, enum exp_msg_type type)
 }
 
 /*
- * The tombstone: before DISCARDED is said of an epoch, the floor covers it durably, so that a
+ * R6, the tombstone: before DISCARDED is said of an epoch, the floor covers it durably, so that a
  * PREPARE of it that is still on its way finds it closed.
  */
 static void discarded(struct exp_reply *r, const struct exp_known_export *known,
@@ -111,7 +111,7 @@ static void answer_prepare(struct exp_reply *r, const struct exp_known_export *k
 		return;
 	}
 	if (s->any_busy)
-		return; /* one job per export and host: it waits, the sender repeats */
+		return; /* R11: one job per export and host; it waits, the sender repeats */
 	if (s->any_running) {
 		exp_error_set(&why, EXP_CODE_CONFLICT, 0,
 			      "the destination owns it already; a person must look at both hosts");

@@ -358,10 +358,10 @@ uint64_t exp_core_deadline(const struct exp_core *c)
 
 	if (c->stuck || c->commit == EXP_COMMIT_QUEUED)
 		return EXP_NEVER_MS;
-	if (c->commit == EXP_COMMIT_RETRY)
-		return c->commit_again.next_ms;
 	if (c->act == EXP_ACT_NONE && exp_core_rests(c))
 		d = c->act_again.next_ms;
+	if (c->commit == EXP_COMMIT_RETRY)
+		return EXP_MIN(d, c->commit_again.next_ms);
 	if (c->armed && c->link)
 		d = EXP_MIN(d, c->send_again.next_ms);
 	if (c->probing && c->link)

@@ -79,7 +79,7 @@ static void committed(struct exp_dst *m)
 	if (!exp_state_is_final(EXP_ROLE_DESTINATION, c->job->state))
 		return;
 	c->plan->publish = true;
-	if (c->job->state == EXP_DST_DISCARDED)
+	if (c->job->state == EXP_DST_DISCARDED) /* R12: deleted, and that is on the disk */
 		exp_core_send(c, EXP_MSG_DISCARDED);
 }
 
@@ -138,6 +138,7 @@ static void act_failed(struct exp_dst *m, enum exp_act was, const struct exp_err
 		}
 		break;
 	case EXP_DST_DISCARDING:
+		m->vmm_has_it = was == EXP_ACT_DELETE && err->code == EXP_CODE_BUSY;
 		if (was == exp_dst_phase_act(m->phase))
 			exp_core_act_failed(c);
 		break;
@@ -604,7 +605,7 @@ enum exp_condition exp_dst_condition(const struct exp_dst *m)
 {
 	const struct exp_core *c = &m->c;
 
-	if (c->stuck || c->act_again.tries >= EXP_TRIES_ALONE ||
+	if (c->stuck || (c->act_again.tries >= EXP_TRIES_ALONE && !m->vmm_has_it) ||
 	    (c->job->state == EXP_DST_RESTORED && m->unknown))
 		return EXP_CONDITION_NEEDS_OPERATOR;
 	return EXP_CONDITION_NONE;
@@ -625,5 +626,7 @@ const char *exp_dst_waiting(const struct exp_dst *m)
 	if (c->job->state == EXP_DST_RESTORED)
 		return m->phase == EXP_DST_PH_VOTE ? "the source to release or discard"
 						   : "the target to be held again";
+	if (c->job->state == EXP_DST_DISCARDING && m->vmm_has_it)
+		return "the VMM to release the target function";
 	return "";
 }

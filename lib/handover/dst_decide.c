@@ -101,7 +101,8 @@ void exp_dst_discard(struct exp_dst *m)
 	exp_dst_move(m, c->job->state, EXP_DST_DISCARDING, EXP_DST_PH_STOP);
 }
 
-/* The floor covers the epoch in the very first record: it stays closed whatever becomes of it. */
+/* R6: the floor covers the epoch in the very first record: it stays closed whatever becomes of it.
+ */
 void exp_dst_raise_floor(struct exp_dst *m)
 {
 	struct exp_core *c = &m->c;
@@ -203,7 +204,7 @@ static void decide_receiving(struct exp_dst *m)
 	else if (m->phase == EXP_DST_PH_SERVE)
 		serve(m);
 	else if (m->phase == EXP_DST_PH_RESTORE)
-		/* one commit: controller state, configuration, places; after Flush */
+		/* R7: one commit with controller state, configuration, places; after Flush */
 		exp_dst_move(m, EXP_DST_RECEIVING, EXP_DST_RESTORED, EXP_DST_PH_VOTE);
 	else if (!m->c.act)
 		act(m);
@@ -240,6 +241,7 @@ static void decide_restored(struct exp_dst *m)
 		exp_core_send(c, EXP_MSG_QUERY);
 }
 
+/* R3: attached here and nowhere earlier, with `activating` on the disk. */
 static void decide_activating(struct exp_dst *m)
 {
 	if (m->phase == EXP_DST_PH_RUNS)
@@ -250,7 +252,7 @@ static void decide_activating(struct exp_dst *m)
 
 static void decide_active(struct exp_dst *m)
 {
-	if (m->active_asked)
+	if (m->active_asked) /* R12: seen to run before it was recorded as active */
 		exp_core_send(&m->c, EXP_MSG_ACTIVE);
 	m->active_asked = false;
 	if (m->c.act || exp_core_rests(&m->c))

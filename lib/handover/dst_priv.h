@@ -41,6 +41,7 @@ struct exp_dst {
 	bool memory_new; /* the record has a memory map that is not stored yet */
 	bool reset;      /* since the action that is outstanding began */
 	bool unknown;    /* the source has no record of the job */
+	bool vmm_has_it; /* DELETE failed for that: the function is still in use */
 };
 
 extern const struct exp_sm exp_dst_sm; /* which moves are legal */

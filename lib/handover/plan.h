@@ -5,7 +5,8 @@
  * A machine (src.h, dst.h) does no I/O. The daemon tells it one event at a time and gets a plan:
  * either a record to store durably, or actions to run, never both. The actions that a record
  * permits are named only in the answer to COMMITTED, so acting before the commit is not possible.
- * The daemon's duties:
+ * (One exception: a source whose row of rolling-back cannot be stored resumes its guest all the
+ * same.) The daemon's duties:
  *
  * - One event at a time, from one thread, in the order things happened. The plan borrows from the
  *   machine: it is used up (messages built, rows copied) before the next event is given.

@@ -183,7 +183,8 @@ static void act_failed(struct exp_src *m, enum exp_act act, const struct exp_err
 		exp_core_act_failed(c);
 		/* clean-up never fails a job that is committed; BUSY is the VMM, which is waited
 		 * for */
-		if (act == EXP_ACT_TAKE_DOWN && err->code != EXP_CODE_BUSY &&
+		m->vmm_has_it = act == EXP_ACT_TAKE_DOWN && err->code == EXP_CODE_BUSY;
+		if (act == EXP_ACT_TAKE_DOWN && !m->vmm_has_it &&
 		    c->act_again.tries >= EXP_TRIES_ALONE) {
 			c->job->error = *err;
 			m->phase = EXP_SRC_PH_CLOSE;
@@ -468,6 +469,8 @@ void exp_src_step(struct exp_src *m, const struct exp_event *ev, struct exp_plan
 	}
 	if (exp_core_may_decide(c))
 		exp_src_decide(m);
+	else
+		exp_src_rescue(m);
 	c->plan = NULL;
 }
 
@@ -566,7 +569,7 @@ enum exp_condition exp_src_condition(const struct exp_src *m)
 		return EXP_CONDITION_RELEASE_UNKNOWN;
 	if (c->job->state == EXP_SRC_ROLLING_BACK && c->act == EXP_ACT_SUSPEND)
 		return EXP_CONDITION_SUSPEND_UNKNOWN;
-	if (c->act_again.tries >= EXP_TRIES_ALONE)
+	if (c->act_again.tries >= EXP_TRIES_ALONE && !m->vmm_has_it)
 		return EXP_CONDITION_NEEDS_OPERATOR;
 	return EXP_CONDITION_NONE;
 }
@@ -605,7 +608,7 @@ const char *exp_src_waiting(const struct exp_src *m)
 			return "the drive to complete Suspend";
 		return m->phase == EXP_SRC_PH_RUNS ? "the destination to discard" : "";
 	case EXP_SRC_RELEASED:
-		if (m->phase == EXP_SRC_PH_TAKE_DOWN && c->act_again.tries)
+		if (m->phase == EXP_SRC_PH_TAKE_DOWN && m->vmm_has_it)
 			return "the VMM to release the function";
 		return m->phase == EXP_SRC_PH_TELL ? "the destination to activate" : "";
 	case EXP_SRC_PREFLIGHT:

@@ -82,9 +82,9 @@ static enum exp_src_phase after(const struct exp_src *m, enum exp_src_phase p)
 	case EXP_SRC_PH_VOTE:
 		return m->c.job->hold & EXP_HOLD_COMMIT ? EXP_SRC_PH_HOLD : EXP_SRC_PH_FENCE;
 	case EXP_SRC_PH_HOLD: return EXP_SRC_PH_FENCE;
-	/* Check after the fence, never before it. Suspended now means suspended ever since Suspend,
-	 * for only Suspend begins it and only Resume or a reset ends it; and a reset that comes
-	 * later than the check cannot matter, for the fence is in. */
+	/* R2: check after the fence, never before it. Suspended now means suspended ever since
+	 * Suspend, for only Suspend begins it and only Resume or a reset ends it; and a reset that
+	 * comes later than the check cannot matter, for the fence is in. */
 	case EXP_SRC_PH_FENCE: return cold ? EXP_SRC_PH_RELEASE : EXP_SRC_PH_CHECK;
 	case EXP_SRC_PH_CHECK: return EXP_SRC_PH_RELEASE;
 	/* rolling-back: nothing of the job touches log or namespace when the guest runs again */
@@ -144,7 +144,7 @@ static void enter(struct exp_src *m, enum exp_src_phase p)
 		m->held_ms += now_ms - m->hold_ms;
 	if (p == EXP_SRC_PH_HOLD)
 		m->hold_ms = now_ms;
-	if (p == EXP_SRC_PH_VOTE) /* one attempt, one vote: only an answer to what is asked now */
+	if (p == EXP_SRC_PH_VOTE) /* R5: only an answer to what is asked from now on counts */
 		m->restored = m->final_sent = false;
 	m->phase = p;
 	m->phase_end_ms = end_of(m, p);
@@ -194,8 +194,8 @@ void exp_src_move(struct exp_src *m, unsigned int from, unsigned int to, enum ex
 }
 
 /*
- * One attempt, one epoch: higher than every one that this host has seen, and from now on part of
- * the floor, so that it is burned when the attempt fails.
+ * R5: one attempt, one epoch, higher than every one that this host has seen, and from now on part
+ * of the floor, so that it is burned when the attempt fails.
  */
 static void take_epoch(struct exp_src *m)
 {
@@ -209,7 +209,7 @@ static void take_epoch(struct exp_src *m)
 	exp_src_move(m, EXP_SRC_PREFLIGHT, EXP_SRC_PREPARING, EXP_SRC_PH_BEGIN);
 }
 
-/* The one way back, from every state before `released`; the epoch stays burned. */
+/* The one way back, from every state before `released`; the epoch stays burned (R5). */
 void exp_src_roll_back(struct exp_src *m)
 {
 	struct exp_core *c = &m->c;
@@ -231,8 +231,8 @@ void exp_src_own_nothing(struct exp_src *m)
 }
 
 /*
- * The fence: before `released` the guest's controller is held, unable to run after any reset, and
- * not merely suspended. This is the only caller of the move to released, reached only through
+ * R1, the fence: before `released` the guest's controller is held, unable to run after any reset,
+ * and not merely suspended. This is the only caller of the move to released, reached only through
  * the fence of every export and, unless it was cold, the check that followed it.
  *
  * One row for all exports. Queued, it cannot be called back: cancel is "being decided" from here.
@@ -380,28 +380,46 @@ static void decide_switching(struct exp_src *m)
 	}
 }
 
-static void decide_rolling_back(struct exp_src *m)
+/*
+ * R8: the guest runs again, one step of it. While a Suspend is outstanding, or any other command,
+ * there is no Resume, which it could overtake, however long that is. Copying alone can be cut
+ * short.
+ */
+static void run_again(struct exp_src *m)
 {
 	struct exp_core *c = &m->c;
 
+	if (c->act && !(m->phase == EXP_SRC_PH_STOP && exp_core_is_copy(c->act)))
+		return;
+	if (m->phase != EXP_SRC_PH_RUNS && !exp_core_rests(c))
+		exp_core_act(c, rows[m->phase].act, EXP_NEVER_MS);
+}
+
+static void decide_rolling_back(struct exp_src *m)
+{
 	if (m->conflict)
 		return;
 	if (!exp_src_has_epoch(m)) { /* nothing was asked of the peer, nothing was touched here */
 		close_failed(m);
 		return;
 	}
-	if (!m->discarded)
-		exp_core_repeat(c, EXP_MSG_DISCARD);
-	/* While a Suspend is outstanding, or any other command, there is no Resume, which it could
-	 * overtake, and no outcome; however long that is. Copying alone can be cut short. */
-	if (c->act && !(m->phase == EXP_SRC_PH_STOP && exp_core_is_copy(c->act)))
-		return;
-	if (exp_core_rests(c))
-		return;
-	if (m->phase != EXP_SRC_PH_RUNS)
-		exp_core_act(c, rows[m->phase].act, EXP_NEVER_MS);
-	else if (m->discarded) /* it runs here, and nothing of the job is left over there */
+	if (m->phase == EXP_SRC_PH_RUNS && m->discarded) {
+		/* it runs here, and nothing of the job is left over there */
 		close_failed(m);
+		return;
+	}
+	if (!m->discarded)
+		exp_core_repeat(&m->c, EXP_MSG_DISCARD);
+	run_again(m);
+}
+
+void exp_src_rescue(struct exp_src *m)
+{
+	struct exp_core *c = &m->c;
+
+	if (c->job->state == EXP_SRC_ROLLING_BACK && c->commit == EXP_COMMIT_RETRY && !c->stuck &&
+	    !m->conflict && exp_src_has_epoch(m) && !c->plan->store)
+		run_again(m);
 }
 
 static void decide_released(struct exp_src *m)
@@ -413,8 +431,8 @@ static void decide_released(struct exp_src *m)
 		exp_src_advance(m);
 	}
 	if (m->phase == EXP_SRC_PH_TELL) {
-		/* RELEASE goes out only now that the commit is on the disk. Nothing but ACTIVE ends
-		 * this: no time-out, no verb, no restart */
+		/* R12: RELEASE goes out only now that the commit is on the disk. Nothing but ACTIVE
+		 * ends this: no time-out, no verb, no restart */
 		time_step(m, EXP_STEP_ACTIVATE);
 		exp_core_repeat(c, EXP_MSG_RELEASE);
 		return;
@@ -423,11 +441,11 @@ static void decide_released(struct exp_src *m)
 		return;
 	if (m->phase == EXP_SRC_PH_CLOSE)
 		exp_src_move(m, EXP_SRC_RELEASED, EXP_SRC_DONE, EXP_SRC_PH_CLOSE);
-	else /* held still after a restart; or, after ACTIVE, taken down */
+	else /* held still after a restart; taken down only after ACTIVE (R12) */
 		exp_core_act(c, rows[m->phase].act, EXP_NEVER_MS);
 }
 
-/* Three answers; "undecided" is not "not released". Only what is durable is told. */
+/* R9: three answers; "undecided" is not "not released". Only what is durable is told. */
 static void answer_query(struct exp_src *m)
 {
 	struct exp_core *c = &m->c;

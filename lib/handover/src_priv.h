@@ -58,6 +58,7 @@ struct exp_src {
 		active;
 	bool asked;    /* the destination wants to know the outcome */
 	bool conflict; /* it says that it owns what we roll back */
+	bool vmm_has_it; /* TAKE_DOWN failed for that: the function is still in use */
 };
 
 extern const struct exp_sm exp_src_sm; /* which moves are legal */
@@ -88,6 +89,15 @@ static inline bool exp_src_held_before_switch(const struct exp_src *m)
 }
 
 void exp_src_decide(struct exp_src *m); /* no commit is out */
+
+/**
+ * exp_src_rescue - the row of rolling-back failed and waits to be committed again (a full disk)
+ *
+ * The guest need not wait for that: what a restart would find, switching or an earlier state, is
+ * rolled back just the same. The peer hears nothing, and no outcome is told, before the row is
+ * durable.
+ */
+void exp_src_rescue(struct exp_src *m);
 
 /** exp_src_move - a state, durable before anything else happens, and the phase it begins with */
 void exp_src_move(struct exp_src *m, unsigned int from, unsigned int to, enum exp_src_phase p);

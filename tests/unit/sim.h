@@ -130,6 +130,7 @@ struct sim_host {
 	/* the daemon's own view: floors of commits under way count at once */
 	uint64_t floor[SIM_EXPORTS];
 	struct sim_commit *commits;
+	uint64_t full_ms; /* until then the disk is full */
 	uint64_t commit_free_ms;
 	struct sim_job jobs[SIM_JOBS];
 };
@@ -141,6 +142,7 @@ struct sim_vm {
 	uint64_t acked[SIM_EXPORTS];
 	int jobs_left;
 	struct exp_uuid job; /* the last one started */
+	uint32_t pace;       /* one of so many looks at a hold leads to an answer */
 	bool patient;        /* its VMM answers holds, and calls target-ready */
 };
 

@@ -371,6 +371,7 @@ void sim_start_job(struct sim *s, int vm, uint8_t hold, enum exp_dirty_source di
 		job->exports[i].id = s->export_id[2 * vm + (int)i];
 	v->job = job->id;
 	v->patient = sim_rnd(s, 10) > 0;
+	v->pace = sim_rnd(s, 3) ? 4 : 60;
 	sim_say(s, h->nr, "person: migrate VM %d (%u exports, dirty %s, hold %u, limit %u ms)", vm,
 		v->n, exp_dirty_name(dirty), hold, job->blackout_limit_ms);
 	j = sim_open_job(s, h, job);

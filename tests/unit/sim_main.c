@@ -132,11 +132,11 @@ static void vmm_source(struct sim *s, struct sim_vm *v, struct sim_host *h, stru
 		sim_verb(s, h->nr, j, (enum exp_verb)(1 + sim_rnd(s, 3)));
 		return;
 	}
-	if (!strcmp(waiting, "switchover") && helps && !sim_rnd(s, 4))
+	if (!strcmp(waiting, "switchover") && helps && !sim_rnd(s, v->pace))
 		sim_verb(s, h->nr, j, EXP_VERB_SWITCHOVER);
-	else if (!strcmp(waiting, "commit") && !s->calm && !sim_rnd(s, 8))
+	else if (!strcmp(waiting, "commit") && !s->calm && !sim_rnd(s, 2 * v->pace))
 		sim_verb(s, h->nr, j, EXP_VERB_ABORT);
-	else if (!strcmp(waiting, "commit") && helps && !sim_rnd(s, 4))
+	else if (!strcmp(waiting, "commit") && helps && !sim_rnd(s, v->pace))
 		sim_verb(s, h->nr, j, EXP_VERB_COMMIT);
 }
 
@@ -258,6 +258,10 @@ static void chaos(struct sim *s, int host, uint32_t a, uint32_t b, void *p)
 		if (sim_rnd(s, 10))
 			sim_at(s, sim_rnd(s, 60), reset_noticed, h->nr, h->life, 0, NULL);
 	}
+	if (sim_fault(s, 10)) {
+		h->full_ms = s->now_ms + sim_rnd(s, 6000);
+		sim_say(s, h->nr, "** disk is full");
+	}
 	if (sim_fault(s, 60))
 		sim_ctrl_reset(s, h, (int)sim_rnd(s, SIM_EXPORTS));
 }
@@ -269,6 +273,7 @@ static void calm(struct sim *s, int host, uint32_t a, uint32_t b, void *p)
 	(void)b;
 	(void)p;
 	s->calm = true;
+	s->host[0].full_ms = s->host[1].full_ms = 0;
 	sim_say(s, -1, "-- no more faults and no new job from here --");
 	sim_link_set(s, true);
 }

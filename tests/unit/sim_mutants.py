@@ -114,7 +114,8 @@ MUTANTS = [
          "\t\texp_dst_move(m, EXP_DST_DISCARDING, EXP_DST_DISCARDED, EXP_DST_PH_CLOSE);\n"
          "\telse {\n\t\tact(m);\n\t\texp_core_send(c, EXP_MSG_DISCARDED);\n\t}")]),
     ("publish_before_promise", "failure is told while the destination still has it", [
-        (SRC_DECIDE, "\telse if (m->discarded) /*", "\telse /*")]),
+        (SRC_DECIDE, "if (m->phase == EXP_SRC_PH_RUNS && m->discarded) {",
+         "if (m->phase == EXP_SRC_PH_RUNS) {")]),
     ("closed_release_ignored", "RELEASE of a closed job has no answer", [
         (ANSWER, "\t\tif (s.all_owned)\n\t\t\tsend(ret, EXP_MSG_ACTIVE);\n\t\telse",
          "\t\tif (s.all_owned)\n\t\t\treturn;\n\t\telse")]),
@@ -138,7 +139,7 @@ MUTANTS = [
         (SRC_DECIDE, "\t\tc->owner[i].floor++;\n",
          "\t\tc->owner[i].floor = c->owner[i].own + 1;\n")]),
     ("no_discard_after_restart", "rolling-back waits without asking", [
-        (SRC_DECIDE, "\tif (!m->discarded)\n\t\texp_core_repeat(c, EXP_MSG_DISCARD);\n", "")]),
+        (SRC_DECIDE, "\tif (!m->discarded)\n\t\texp_core_repeat(&m->c, EXP_MSG_DISCARD);\n", "")]),
     ("no_rollback", "the guest is not resumed when the switch fails", [
         (SRC_DECIDE, "case EXP_SRC_PH_STOP: return EXP_SRC_PH_ATTACH;",
          "case EXP_SRC_PH_STOP: return EXP_SRC_PH_RUNS;")]),
@@ -220,7 +221,7 @@ def main():
     p.add_argument("--source", required=True, help="root of the source tree")
     p.add_argument("--work", required=True, help="folder to build in; emptied first")
     p.add_argument("--cc", default="cc")
-    p.add_argument("--seeds", type=int, default=2000)
+    p.add_argument("--seeds", type=int, default=3000)
     p.add_argument("--jobs", type=int, default=2)
     p.add_argument("--only", help="one mutant")
     p.add_argument("libs", nargs="+", help="libraries to link: model, base, ...")

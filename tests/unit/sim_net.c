@@ -59,7 +59,7 @@ static void commit_over(struct sim *s, int host, uint32_t life, uint32_t b, void
 	struct sim_commit *c = h->commits;
 	struct exp_event ev = { .type = EXP_EV_COMMITTED };
 	struct sim_job *j;
-	bool failed;
+	bool failed, full;
 
 	(void)b;
 	if (life != h->life)
@@ -67,8 +67,9 @@ static void commit_over(struct sim *s, int host, uint32_t life, uint32_t b, void
 	if (c != p)
 		abort();
 	h->commits = c->next;
-	failed = sim_fault(s, 25);
-	if (!failed || sim_rnd(s, 2)) /* a commit that fails may be durable all the same */
+	full = s->now_ms < h->full_ms;
+	failed = full || sim_fault(s, 25);
+	if (!failed || (!full && sim_rnd(s, 2))) /* one that fails may be durable all the same */
 		sim_apply(s, h, c);
 	if (failed) {
 		sim_say(s, host, "database: a commit failed");

@@ -323,10 +323,25 @@ static void test_src_failed_commit_before_released_rolls_back(void **state)
 	(void)state;
 	new_job(&p, 1, 0);
 	PLAY(&p, TO_PREFLIGHT, { "done", "store+own preparing" },
-	     { "commit-failed", "store+own rolling-back again" }, { "commit-failed", "" },
+	     { "commit-failed", "store+own rolling-back again" }, { "commit-failed", "copy-stop" },
 	     { "tick 5000", "store+own rolling-back again" }, { "up", "" },
-	     { "committed", "=rolling-back ->discard copy-stop" });
+	     { "committed", "=rolling-back ->discard" }, { "done", "attach" });
 	assert_int_equal(p.job->error.code, EXP_CODE_DB);
+	play_end(&p);
+}
+
+static void test_src_full_disk_does_not_keep_the_guest_suspended(void **state)
+{
+	struct play p;
+
+	(void)state;
+	new_job(&p, 1, 0);
+	PLAY(&p, TO_VOTE, { "verb abort", "accepted store rolling-back" }, { "tick 1", "" },
+	     { "commit-failed", "copy-stop" }, { "done", "attach" },
+	     { "tick 100", "store rolling-back again" }, { "done", "" },
+	     { "commit-failed", "resume" }, { "done", "verify-runs" }, { "done", "" },
+	     { "msg discarded", "" }, { "tick 199", "" }, { "tick 1", "store rolling-back again" },
+	     { "committed", "=rolling-back store cancelled" });
 	play_end(&p);
 }
 
@@ -727,6 +742,7 @@ int main(void)
 		cmocka_unit_test(
 			test_src_failed_commit_of_released_is_committed_again_and_nothing_else),
 		cmocka_unit_test(test_src_failed_commit_before_released_rolls_back),
+		cmocka_unit_test(test_src_full_disk_does_not_keep_the_guest_suspended),
 		cmocka_unit_test(test_src_query_has_three_answers),
 		cmocka_unit_test(test_src_active_of_what_was_never_released_needs_a_person),
 		cmocka_unit_test(test_src_take_down_waits_for_the_vmm_and_never_fails_the_job),
