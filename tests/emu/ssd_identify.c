@@ -33,7 +33,7 @@ static void ctrl_own(const struct ssd_fn *fn, uint8_t *d)
 {
 	const struct ssd *ssd = fn->ssd;
 	const struct ssd_profile *p = ssd->profile;
-	uint64_t used = ssd_image_used_bytes(ssd->img);
+	uint64_t used;
 
 	exp_put_le16(d + IDC_VID, p->vendor);
 	exp_put_le16(d + IDC_SSVID, p->subsys_vendor);
@@ -50,7 +50,8 @@ static void ctrl_own(const struct ssd_fn *fn, uint8_t *d)
 	exp_put_le16(d + IDC_CCTEMP, (uint16_t)(p->warn_kelvin + 15));
 	exp_put_le32(d + IDC_MNAN, p->namespaces);
 	if (!fn->is_mmc)
-		return;
+		return; /* and from here on only the MMC's thread may look at the image */
+	used = ssd_image_used_bytes(ssd->img);
 	exp_put_le64(d + IDC_TNVMCAP, ssd->img->capacity_bytes);
 	exp_put_le64(d + IDC_UNVMCAP,
 		     used < ssd->img->capacity_bytes ? ssd->img->capacity_bytes - used : 0);
