@@ -211,6 +211,11 @@ static void on_discarded(struct exp_src *m, const struct exp_msg *msg)
 		return;
 	}
 	m->discarded = true; /* a lasting promise: it recorded the epoch as burned first */
+	/* a connection that broke was a consequence: now the peer says of what */
+	if (c->job->state == EXP_SRC_ROLLING_BACK && c->job->error.code == EXP_CODE_PEER_GONE &&
+	    msg->reason.code && msg->reason.code != EXP_CODE_PEER_GONE)
+		exp_error_set(&c->job->error, msg->reason.code, 0, "%s gave up: %s", c->job->peer.s,
+			      msg->reason.msg);
 	if (c->job->state < EXP_SRC_ROLLING_BACK)
 		exp_core_stopf(c, EXP_INTENT_FAIL,
 			       msg->reason.code ? msg->reason.code : EXP_CODE_PEER_REFUSED,

@@ -56,8 +56,8 @@ struct exp_src {
 	enum exp_target_state target;
 	bool prepared, fits, switchover, attempt_ok, final_sent, restored, commit, discarded,
 		active;
-	bool asked;    /* the destination wants to know the outcome */
-	bool conflict; /* it says that it owns what we roll back */
+	bool asked;      /* the destination wants to know the outcome */
+	bool conflict;   /* it says that it owns what we roll back */
 	bool vmm_has_it; /* TAKE_DOWN failed for that: the function is still in use */
 };
 

@@ -254,6 +254,8 @@ static inline void play_line(struct play *p, const char *text)
 			       : !strcmp(arg, "will-not") ? EXP_COPY_WILL_NOT
 							  : EXP_COPY_FAILED;
 		exp_error_set(&ev.copy.err, EXP_CODE_NO_CONVERGENCE, 0, "it will not converge");
+		if (!strcmp(arg, "gone"))
+			exp_error_set(&ev.copy.err, EXP_CODE_PEER_GONE, 0, "broken pipe");
 	} else if (!strcmp(word, "tick")) {
 		ev.type = EXP_EV_TICK;
 		p->now_ms += strtoull(arg, NULL, 10);

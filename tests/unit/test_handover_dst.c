@@ -147,6 +147,26 @@ static void test_dst_what_cannot_go_on_is_deleted_before_it_is_said(void **state
 	}
 }
 
+static void test_dst_deleting_waits_for_the_vmm(void **state)
+{
+	struct play p;
+
+	(void)state;
+	new_job(&p, 1, EXP_PATH_REFERENCE);
+	PLAY(&p, TO_RECEIVING, { "msg discard", "store discarding" },
+	     { "committed", "=discarding copy-stop" }, { "done", "delete" });
+	assert_string_equal(exp_dst_waiting(p.dst), "");
+	for (int i = 0; i < 6; i++)
+		PLAY(&p, { "failed BUSY", "" }, { "tick 10000", "delete" });
+	assert_string_equal(exp_dst_waiting(p.dst), "the VMM to release the target function");
+	assert_int_equal(exp_dst_condition(p.dst), EXP_CONDITION_NONE);
+	PLAY(&p, { "failed", "" });
+	assert_string_equal(exp_dst_waiting(p.dst), "");
+	assert_int_equal(exp_dst_condition(p.dst), EXP_CONDITION_NEEDS_OPERATOR);
+	PLAY(&p, { "tick 10000", "delete" }, { "done", "store discarded" });
+	play_end(&p);
+}
+
 static void test_dst_building_ends_before_it_is_deleted(void **state)
 {
 	struct play p;
@@ -615,6 +635,7 @@ int main(void)
 		cmocka_unit_test(test_dst_restored_holds_the_controller_state),
 		cmocka_unit_test(test_dst_prepare_is_answered_when_it_is_built),
 		cmocka_unit_test(test_dst_what_cannot_go_on_is_deleted_before_it_is_said),
+		cmocka_unit_test(test_dst_deleting_waits_for_the_vmm),
 		cmocka_unit_test(test_dst_building_ends_before_it_is_deleted),
 		cmocka_unit_test(test_dst_final_can_be_cut_short_but_not_set_state),
 		cmocka_unit_test(test_dst_never_decides_in_restored),

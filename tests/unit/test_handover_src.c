@@ -256,6 +256,24 @@ static void test_src_discarded_ends_the_attempt_before_released(void **state)
 	play_end(&p);
 }
 
+static void test_src_discarded_tells_why_the_connection_broke(void **state)
+{
+	struct play p;
+
+	(void)state;
+	new_job(&p, 1, 0);
+	PLAY(&p, TO_COPYING, { "done", "" }, { "copy gone", "store rolling-back" },
+	     { "committed", "=rolling-back ->discard copy-stop" }, { "msg discarded", "" });
+	assert_int_equal(p.job->error.code, EXP_CODE_NO_SPACE);
+	assert_string_equal(p.job->error.msg, "other gave up: no room");
+	play_end(&p);
+	new_job(&p, 1, 0);
+	PLAY(&p, TO_COPYING, { "done", "" }, { "copy failed", "store rolling-back" },
+	     { "committed", "=rolling-back ->discard copy-stop" }, { "msg discarded", "" });
+	assert_int_equal(p.job->error.code, EXP_CODE_NO_CONVERGENCE);
+	play_end(&p);
+}
+
 static void test_src_discarded_after_released_is_an_alarm_and_changes_nothing(void **state)
 {
 	struct play p;
@@ -389,6 +407,7 @@ static void test_src_take_down_waits_for_the_vmm_and_never_fails_the_job(void **
 	     { "tick 10000", "take-down" });
 	PLAY(&p, { "failed BUSY", "" });
 	assert_string_equal(exp_src_waiting(p.src), "the VMM to release the function");
+	assert_int_equal(exp_src_condition(p.src), EXP_CONDITION_NONE); /* it is no question */
 	PLAY(&p, { "tick 10000", "take-down" }, { "failed", "store done" },
 	     { "committed", "=done publish" });
 	assert_int_equal(p.job->error.code, EXP_CODE_DEVICE);
@@ -736,6 +755,7 @@ int main(void)
 		cmocka_unit_test(test_src_steps_inherit_what_the_earlier_ones_left),
 		cmocka_unit_test(test_src_outcome_needs_both_the_guest_running_and_the_promise),
 		cmocka_unit_test(test_src_discarded_ends_the_attempt_before_released),
+		cmocka_unit_test(test_src_discarded_tells_why_the_connection_broke),
 		cmocka_unit_test(test_src_discarded_after_released_is_an_alarm_and_changes_nothing),
 		cmocka_unit_test(test_src_nothing_but_active_ends_released),
 		cmocka_unit_test(test_src_cancel_is_being_decided_while_released_is_queued),
