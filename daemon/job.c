@@ -163,7 +163,7 @@ static void commit(struct expd_job *j, const struct exp_plan *plan)
 	c->id = j->id;
 	c->role = j->role;
 	c->seq = plan->seq;
-	c->rec->updated_ms = exp_wall_ms();
+	c->rec->updated_ms = j->updated_ms = exp_wall_ms();
 	c->n = plan->n_changes;
 	memcpy(c->changes, plan->changes, sizeof(c->changes));
 	for (uint32_t i = 0; i < c->n; i++)
@@ -274,8 +274,11 @@ static void stamp(struct expd_job *j, const struct exp_mark *m)
 		return;
 	j->progress.steps_us[m->step] += now - j->mark_us[m->step];
 	j->mark_us[m->step] = 0;
-	if (m->step == EXP_STEP_ACTIVATE && j->blackout_began_us)
+	if (m->step != EXP_STEP_ACTIVATE)
+		return;
+	if (j->blackout_began_us)
 		j->progress.blackout_us = now - j->blackout_began_us;
+	expd_jobs_guest_runs(j);
 }
 
 static void arm(struct expd_job *j)
@@ -305,6 +308,7 @@ static void say(struct expd_job *j, const struct exp_plan *plan)
 		j->ignored++;
 	j->progress.condition = j->src ? exp_src_condition(j->src) : exp_dst_condition(j->dst);
 	j->progress.target = j->src ? exp_src_target(j->src) : exp_dst_target(j->dst);
+	j->progress.waiting = j->src ? exp_src_waiting(j->src) : exp_dst_waiting(j->dst);
 	if (plan->entered)
 		expd_jobs_entered(j, plan->entered);
 }
@@ -428,6 +432,9 @@ void expd_job_done(struct expd_job *j, uint32_t step, int r, const struct exp_ac
 	if (!j->running || j->step != step)
 		return;
 	j->running = false;
+	/* rolled back as far as the guest can tell: what is left is the peer's to clear up */
+	if (r == 0 && j->src && j->act == EXP_ACT_VERIFY_RUNS)
+		expd_jobs_guest_runs(j);
 	ev.act.step = step;
 	if (r < 0)
 		ev.act.err = *err;

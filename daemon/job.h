@@ -48,7 +48,7 @@ struct expd_job {
 	uint32_t step; /* ... this one */
 	enum exp_act act;
 	bool ended;       /* published; kept for those who ask */
-	bool in_blackout; /* between the commit of switching and its outcome */
+	bool in_blackout; /* from the commit of switching until a guest runs again */
 	uint64_t ignored; /* messages that meant nothing */
 
 	struct expd_copy_src *copy_src;
@@ -59,6 +59,7 @@ struct expd_job {
 	struct exp_place old_place[EXP_JOB_EXPORTS_MAX]; /* D: superseded copies, gone when done */
 	uint64_t mark_us[EXP_STEP_N];                    /* when a step began */
 	uint64_t blackout_began_us;
+	uint64_t updated_ms; /* wall clock of the last commit */
 	struct exp_job_progress progress;
 };
 
@@ -101,6 +102,8 @@ void expd_job_retire(struct expd_job *j);
 
 /* jobs.c, told by job.c */
 void expd_jobs_entered(struct expd_job *j, unsigned int state);
+void expd_jobs_guest_runs(
+	struct expd_job *j); /* S: here again, or there; what is left is tidying */
 void expd_jobs_ended(struct expd_job *j);
 
 #endif

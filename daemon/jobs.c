@@ -128,8 +128,8 @@ static bool in_blackout(const struct expd_job *j)
 	unsigned int s = expd_job_state(j);
 
 	if (j->role == EXP_ROLE_SOURCE)
-		return s == EXP_SRC_SWITCHING || s == EXP_SRC_RELEASED ||
-		       (s == EXP_SRC_ROLLING_BACK && j->in_blackout);
+		return s == EXP_SRC_SWITCHING ||
+		       ((s == EXP_SRC_RELEASED || s == EXP_SRC_ROLLING_BACK) && j->in_blackout);
 	return s == EXP_DST_RESTORED || s == EXP_DST_ACTIVATING;
 }
 
@@ -284,6 +284,12 @@ bool expd_jobs_takes(const struct expd_jobs *js, const struct exp_name *device, 
 	return false;
 }
 
+static void end_blackout(struct expd_job *j)
+{
+	j->in_blackout = false;
+	expd_store_hold_checkpoints(j->x->store, -1);
+}
+
 void expd_jobs_entered(struct expd_job *j, unsigned int state)
 {
 	const struct exp_job *rec = expd_job_record(j);
@@ -302,9 +308,16 @@ void expd_jobs_entered(struct expd_job *j, unsigned int state)
 		j->in_blackout = true;
 		expd_store_hold_checkpoints(j->x->store, 1);
 	} else if (j->in_blackout && !in_blackout(j)) {
-		j->in_blackout = false;
-		expd_store_hold_checkpoints(j->x->store, -1);
+		end_blackout(j);
 	}
+	check_idle(j->x->jobs);
+}
+
+void expd_jobs_guest_runs(struct expd_job *j)
+{
+	if (!j->in_blackout)
+		return;
+	end_blackout(j);
 	check_idle(j->x->jobs);
 }
 

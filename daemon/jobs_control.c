@@ -37,6 +37,9 @@ struct exp_json *expd_job_json(const struct expd_job *j)
 	else if (!view->state)
 		view->state = j->role == EXP_ROLE_SOURCE ? (unsigned int)EXP_SRC_PREFLIGHT
 							 : (unsigned int)EXP_DST_PREPARING;
+	view->updated_ms = EXP_MAX(j->updated_ms, rec->updated_ms);
+	if (exp_uuid_is_nil(&view->peer_host)) /* it was not known when the record was made */
+		view->peer_host = expd_peers_host(j->x->peers, &rec->peer);
 	for (uint32_t i = 0; i < rec->n_exports; i++) {
 		const struct exp_export *e = expd_exports_find(j->x->exports, &rec->exports[i].id);
 

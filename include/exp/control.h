@@ -69,7 +69,7 @@
  *	to_device, to_controller	optional; else the peer takes the first that fits
  *	hold		["switch", "commit"], either or none: wait for `switchover` before the
  *			guest stands still, for `commit` before it is handed over
- *	hold_lease_ms	how long; default 30000
+ *	hold_lease_ms	how long; default from the configuration
  *	dirty		"cdq" (default: the drive's change log, the guest runs on), "none" (offline)
  *	blackout_limit_ms	default from the configuration: give up rather than stand longer
  * POST /v1/preflight		the same body; changes nothing, answers
@@ -91,6 +91,8 @@
  *	owner		{host ("here", "peer", "unknown"), peer (its name), epoch, text}: who owns
  *			the exports, as this host's record has it
  *	next		what a person should do now, in a sentence
+ *	waiting_for	"switchover", "commit", "target-ready", or in words whom or what it waits
+ *			for; "": it is at work itself
  *	error		{code, message, errno, nvme_status, retry}: why it goes or went back; absent
  *			while all is well
  *	exports		[{id, nqn, epoch, own, floor, size_bytes, lba_bytes, device, serial, cntlid,

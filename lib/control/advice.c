@@ -120,8 +120,9 @@ static const char *source_next(const struct exp_job *j, const struct exp_job_pro
 			       "lease ends it is aborted";
 		return "nothing; it ends by itself within the blackout limit";
 	case EXP_SRC_ROLLING_BACK:
-		return "nothing; it ends when the guest runs here and the peer has removed its "
-		       "part: if the peer is down, start it";
+		return "the VMM lets go of the target function if it has one; it ends when the "
+		       "guest runs here and the peer has removed its part: if the peer is down, "
+		       "start it";
 	case EXP_SRC_RELEASED:
 		return "nothing to decide: the peer is told until it answers; if it is down, start "
 		       "it";
@@ -147,7 +148,9 @@ static const char *destination_next(const struct exp_job *j, const struct exp_jo
 		       "it";
 	case EXP_DST_ACTIVATING: return "nothing; it goes on by itself";
 	case EXP_DST_ACTIVE: return "the guest may run here";
-	case EXP_DST_DISCARDING: return "nothing; it ends when everything of it is removed";
+	case EXP_DST_DISCARDING:
+		return "the VMM lets go of the target function if it has one; it ends when "
+		       "everything of it is removed";
 	case EXP_DST_DISCARDED:
 		return "nothing; if the error names this host, mend it, then start anew at the source";
 	case EXP_DST_DONE: return "nothing; it is done";

@@ -134,7 +134,7 @@ struct exp_api_migration { /* POST /v1/migrations and POST /v1/preflight */
 	struct exp_name to_device; /* "" any */
 	uint32_t to_controller;    /* UINT32_MAX any */
 	uint8_t hold;              /* enum exp_hold bits */
-	uint32_t hold_lease_ms;
+	uint32_t hold_lease_ms;    /* 0: not asked for; the daemon's default */
 	enum exp_dirty_source dirty;
 	uint32_t blackout_limit_ms; /* 0: not asked for; the daemon's default */
 };

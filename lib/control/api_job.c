@@ -103,7 +103,8 @@ static void put_progress(struct exp_json *o, const struct exp_job_progress *p)
 	exp_api_put_known_u64(log, "overflows", p, p ? p->log_overflows : 0);
 	exp_json_put(o, "log", log);
 	exp_api_put_known_u64(o, "eta_ms", p && p->eta_ms != UINT64_MAX, p ? p->eta_ms : 0);
-	exp_api_put_known_u64(o, "forecast_blackout_us", p && p->forecast_blackout_us,
+	exp_api_put_known_u64(o, "forecast_blackout_us",
+			      p && p->forecast_blackout_us && p->forecast_blackout_us != UINT64_MAX,
 			      p ? p->forecast_blackout_us : 0);
 	exp_api_put_known_u64(o, "blackout_us", p && p->blackout_us, p ? p->blackout_us : 0);
 	for (unsigned int s = 0; p && s < EXP_STEP_N; s++)
@@ -125,6 +126,7 @@ struct exp_json *exp_api_job(const struct exp_job *j, const struct exp_job_progr
 	exp_json_put_u64(o, "epoch", j->n_exports ? j->exports[0].epoch : 0);
 	exp_json_put(o, "owner", owner(j, p, owners));
 	exp_json_put_str(o, "next", exp_advice_next(j, p));
+	exp_json_put_str(o, "waiting_for", p && p->waiting ? p->waiting : "");
 	if (j->error.code != EXP_CODE_OK)
 		exp_json_put(o, "error", exp_api_error(&j->error));
 	for (uint32_t i = 0; i < j->n_exports; i++)

@@ -233,7 +233,6 @@ int exp_api_parse_migration(const struct exp_json *v, struct exp_api_migration *
 {
 	struct exp_api_migration req = {
 		.to_controller = UINT32_MAX,
-		.hold_lease_ms = EXP_HOLD_LEASE_MS,
 		.dirty = EXP_DIRTY_CDQ,
 	};
 	struct exp_json_reader rd;
@@ -280,7 +279,7 @@ struct exp_json *exp_api_migration(const struct exp_api_migration *req)
 	if (req->to_controller != UINT32_MAX)
 		exp_json_put_u64(o, "to_controller", req->to_controller);
 	exp_json_put(o, "hold", exp_api_holds(req->hold));
-	if (req->hold)
+	if (req->hold && req->hold_lease_ms)
 		exp_json_put_u64(o, "hold_lease_ms", req->hold_lease_ms);
 	exp_json_put_str(o, "dirty", exp_dirty_name(req->dirty));
 	if (req->blackout_limit_ms)

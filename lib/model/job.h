@@ -124,6 +124,7 @@ enum exp_verdict { EXP_VERDICT_UNKNOWN = 0, EXP_VERDICT_CONVERGES = 1, EXP_VERDI
 struct exp_job_progress {
 	enum exp_condition condition;
 	enum exp_target_state target;
+	const char *waiting; /* for whom or what; static text, NULL or "": nobody. Not stored */
 	uint64_t namespace_bytes;
 	uint64_t allocated_bytes; /* what the first pass has to send */
 	uint64_t sent_bytes;      /* data extents handed to TLS, first pass and rounds */

@@ -116,6 +116,7 @@ static struct exp_job *full_job(void)
 static const struct exp_job_progress full_progress = {
 	.condition = EXP_CONDITION_RELEASE_UNKNOWN,
 	.target = EXP_TARGET_SUSPENDED,
+	.waiting = "commit",
 	.namespace_bytes = 1,
 	.allocated_bytes = 102,
 	.sent_bytes = 103,
@@ -212,6 +213,7 @@ static void test_job_has_every_field(void **state)
 	is_u64(v, "forecast_blackout_us", 111);
 	is_u64(v, "rounds", 112);
 	is_u64(v, "log.entries", 113);
+	is_str(v, "waiting_for", "commit");
 	is_u64(v, "log.overflows", 114);
 	is_u64(v, "blackout_us", 115);
 	for (unsigned int s = 0; s < EXP_ARRAY_SIZE(steps); s++) {
@@ -242,7 +244,7 @@ static void test_job_says_null_for_unknown(void **state)
 					     "eta_ms",
 					     "forecast_blackout_us",
 					     "blackout_us" };
-	struct exp_job_progress p = { .eta_ms = UINT64_MAX };
+	struct exp_job_progress p = { .eta_ms = UINT64_MAX, .forecast_blackout_us = UINT64_MAX };
 	struct exp_job *j = full_job();
 	struct exp_json *v;
 
@@ -259,7 +261,9 @@ static void test_job_says_null_for_unknown(void **state)
 	exp_json_free(v);
 	v = seen(exp_api_job(j, &p, NULL));
 	is_null(v, "eta_ms");
+	is_null(v, "forecast_blackout_us");
 	is_null(v, "blackout_us");
+	is_str(v, "waiting_for", "");
 	is_u64(v, "bytes.sent", 0);
 	is_u64(v, "steps_us.hold", 0);
 	exp_json_free(v);

@@ -135,7 +135,7 @@ static void test_migration_defaults(void **state)
 	assert_string_equal(req.to_device.s, "");
 	assert_int_equal(req.to_controller, 0);
 	assert_int_equal(req.hold, 0);
-	assert_int_equal(req.hold_lease_ms, 30000);
+	assert_int_equal(req.hold_lease_ms, 0);
 	assert_int_equal(req.dirty, EXP_DIRTY_CDQ);
 	assert_int_equal(req.blackout_limit_ms, 0);
 	exp_json_free(v);
