@@ -253,9 +253,10 @@ static void judge(struct expd_copy_src *c)
 	s.remaining_bytes = exp_planner_remaining(c->planner);
 	drained = exp_planner_drained(c->planner);
 	s.now_us = exp_mono_us();
-	s.sent_bytes = c->sent_bytes + c->zero_bytes;
+	s.sent_bytes = c->sent_bytes;
 	s.marked_bytes = st.marked_bytes;
-	s.busy_us = c->busy_us + (c->busy_streams ? s.now_us - c->busy_since_us : 0);
+	exp_forecast_busy(&c->forecast,
+			  c->busy_us + (c->busy_streams ? s.now_us - c->busy_since_us : 0));
 	exp_forecast_add(&c->forecast, &s);
 	publish_progress(c, &st, s.remaining_bytes);
 	pthread_mutex_unlock(&c->lock);

@@ -62,9 +62,9 @@ struct expd_copy_src {
 	struct exp_forecast forecast;
 	uint64_t limit_us;
 	uint64_t request, news_us;
-	uint64_t best_us;     /* least forecast at the end of a round ... */
-	uint32_t stale;       /* ... and the rounds since that were no better */
-	bool fits;            /* as the machine was told */
+	uint64_t best_us; /* least forecast at the end of a round ... */
+	uint32_t stale;   /* ... and the rounds since that were no better */
+	bool fits;        /* as the machine was told */
 	uint64_t session_asked_ms;
 	bool log_runs, session_ok, streams_run;
 	bool failed, stopped;
@@ -79,7 +79,7 @@ struct expd_copy_src {
 	bool drained, log_lost, noise; /* noise: an entry after an end marker */
 	uint32_t overflows;
 	uint64_t log_entries;
-	uint32_t busy_streams; /* with something to read or send ... */
+	uint32_t busy_streams;           /* with something to read or send ... */
 	uint64_t busy_us, busy_since_us; /* ... the time in which there was any, the present span */
 	uint64_t sent_bytes, zero_bytes;
 	bool dealloc_is_zero[EXP_JOB_EXPORTS_MAX]; /* known of the drive: else it is read */
