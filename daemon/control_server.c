@@ -19,6 +19,7 @@
 #include "control_server.h"
 
 #define HEADERS_MAX       (16 * 1024)
+#define BODY_READ_MAX     (1024 * 1024) /* read to its end, so that the refusal is a document */
 #define IDLE_SECONDS      60
 #define STREAM_BEHIND_MAX (1024 * 1024)
 
@@ -77,7 +78,10 @@ static void on_hangup(struct evhttp_connection *con, void *arg)
 	struct expd_request *rq = arg;
 
 	(void)con;
-	rq->req = NULL; /* libevent frees it now; the answer will find nobody */
+	/* libevent frees it with the connection, unless it has left that to who answers */
+	if (!evhttp_request_get_connection(rq->req))
+		evhttp_request_free(rq->req);
+	rq->req = NULL; /* the answer will find nobody */
 	if (rq->gone) {
 		void (*gone)(void *) = rq->gone;
 
@@ -268,6 +272,7 @@ static void on_request(struct evhttp_request *req, void *arg)
 	struct expd_request *rq = request_new(c, req);
 	struct exp_error err = { 0 };
 	struct exp_api_call call;
+	char allow[64];
 
 	if (!rq) {
 		evhttp_send_error(req, 503, NULL);
@@ -277,28 +282,33 @@ static void on_request(struct evhttp_request *req, void *arg)
 	snprintf(rq->what, sizeof(rq->what), "%s %s", method, target ? target : "?");
 	identify(rq);
 	evhttp_connection_set_closecb(evhttp_request_get_connection(req), on_hangup, rq);
-	if (face->read_only && rq->changes)
+	if (evbuffer_get_length(evhttp_request_get_input_buffer(req)) > EXP_API_REQUEST_MAX) {
+		exp_error_set(&err, EXP_CODE_TOO_LARGE, EFBIG,
+			      "body of %zu bytes: at most %u are taken",
+			      evbuffer_get_length(evhttp_request_get_input_buffer(req)),
+			      EXP_API_REQUEST_MAX);
+		expd_reply_error(rq, &err);
+	} else if (face->read_only && rq->changes) {
 		exp_error_set(&err, EXP_CODE_DENIED, EACCES,
 			      "this socket takes GET only; control.sock takes %s", method);
-	else if (exp_api_route(method, target ? target : "", &call, &err) == 0) {
+		expd_reply_error(rq, &err);
+	} else if (exp_api_route(method, target ? target : "", &call, &err) == 0) {
 		c->handlers[call.verb](c->x, rq, &call);
-		return;
+	} else {
+		exp_api_allow(target ? target : "", allow, sizeof(allow));
+		if (*allow && err.code == EXP_CODE_METHOD)
+			evhttp_add_header(evhttp_request_get_output_headers(req), "Allow", allow);
+		expd_reply_error(rq, &err);
 	}
-	expd_reply_error(rq, &err);
 }
 
 static int listen_at(const char *path, const char *group, struct exp_error *err)
 {
 	struct sockaddr_un sa = { .sun_family = AF_UNIX };
 	struct group *gr = getgrnam(group);
-	int fd;
+	int fd, r;
 
-	if (strlen(path) >= sizeof(sa.sun_path))
-		return exp_error_set(err, EXP_CODE_CONFIG, ENAMETOOLONG,
-				     "socket path %s is longer than %zu bytes; choose a shorter "
-				     "runtime_dir",
-				     path, sizeof(sa.sun_path) - 1);
-	strcpy(sa.sun_path, path);
+	strcpy(sa.sun_path, path); /* face_open() has seen that it fits */
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		goto fail;
@@ -312,10 +322,10 @@ static int listen_at(const char *path, const char *group, struct exp_error *err)
 		goto fail;
 	return fd;
 fail:
-	exp_error_set(err, EXP_CODE_SYSTEM, errno, "socket %s: %s", path, strerror(errno));
+	r = exp_error_set(err, EXP_CODE_SYSTEM, errno, "socket %s: %s", path, strerror(errno));
 	if (fd >= 0)
 		close(fd);
-	return -err->errnum;
+	return r;
 }
 
 static int face_open(struct socket_face *f, struct expd_control *c, struct event_base *base,
@@ -328,8 +338,9 @@ static int face_open(struct socket_face *f, struct expd_control *c, struct event
 	if (n < 0 || (size_t)n >= sizeof(f->path)) {
 		*f->path = '\0';
 		return exp_error_set(err, EXP_CODE_CONFIG, ENAMETOOLONG,
-				     "%s/%s is too long for a socket; choose a shorter runtime_dir",
-				     dir, name);
+				     "runtime_dir is too long: a socket's path has at most %zu "
+				     "bytes, %s/%s has %d",
+				     sizeof(f->path) - 1, dir, name, n);
 	}
 	fd = listen_at(f->path, group, err);
 	if (fd < 0)
@@ -339,7 +350,8 @@ static int face_open(struct socket_face *f, struct expd_control *c, struct event
 		close(fd);
 		return exp_error_set(err, EXP_CODE_NO_MEMORY, ENOMEM, "HTTP: out of memory");
 	}
-	evhttp_set_max_body_size(f->http, EXP_API_REQUEST_MAX);
+	/* beyond this it is libevent that answers 413, with a page of its own */
+	evhttp_set_max_body_size(f->http, BODY_READ_MAX);
 	evhttp_set_max_headers_size(f->http, HEADERS_MAX);
 	evhttp_set_timeout(f->http, IDLE_SECONDS);
 	evhttp_set_allowed_methods(f->http, EVHTTP_REQ_GET | EVHTTP_REQ_POST | EVHTTP_REQ_DELETE |
