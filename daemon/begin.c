@@ -33,6 +33,8 @@ static void known_exports(const struct expd_jobs *js, const struct exp_msg *m,
 		const struct exp_export *e = expd_exports_find(js->x->exports, &m->exports[i].id);
 
 		known[i].busy = expd_jobs_holder(js, &m->exports[i].id) != NULL;
+		known[i].queued_floor = expd_exports_queued_floor(js->x->exports,
+								  &m->exports[i].id);
 		if (!e)
 			continue;
 		known[i].owner = e->owner;
@@ -102,8 +104,15 @@ static void send_reply(struct expd *x, const struct exp_name *peer, const struct
 				    .n_exports = m->n_exports };
 	memcpy(a->head.exports, m->exports, sizeof(a->head.exports));
 	a->reply = *reply;
-	for (uint32_t i = 0; i < reply->n_changes; i++)
-		a->reply.changes[i].status = expd_exports_status(x->exports, &reply->changes[i]);
+	for (uint32_t i = 0; i < reply->n_changes; i++) {
+		const struct exp_own_change *c = &reply->changes[i];
+
+		a->reply.changes[i].status = expd_exports_status(x->exports, c);
+		if (expd_exports_queue_floor(x->exports, &c->id, c->owner.floor) < 0) {
+			free(a);
+			return; /* the peer repeats */
+		}
+	}
 	if (a->reply.n_changes)
 		expd_store_run(x->store, true, run_answer, answer_done, a);
 	else
@@ -149,14 +158,12 @@ static int create_job(struct expd_begin *b, const struct expd_target *t, struct 
 	rec->peer_host = expd_peers_host(x->peers, &b->peer);
 	rec->created_ms = exp_wall_ms();
 	for (uint32_t i = 0; i < rec->n_exports; i++) {
-		const struct exp_export *e = expd_exports_find(x->exports, &rec->exports[i].id);
 		struct exp_place *here = &rec->exports[i].here;
 
 		here->device = t->device;
 		memcpy(here->serial, t->caps.serial, sizeof(here->serial));
 		here->cntlid = t->cntlid[i];
-		if (e)
-			owner[i] = e->owner;
+		owner[i] = expd_exports_ownership(x->exports, &rec->exports[i].id);
 	}
 	r = expd_job_new(x, rec, owner, &j, err);
 	if (r < 0)

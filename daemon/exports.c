@@ -9,10 +9,17 @@
 #include "inventory/exports.h"
 #include "store.h"
 
+struct queued {
+	struct exp_uuid id;
+	uint64_t floor;
+};
+
 /* Sorted by id: a host has hundreds, and the API asks by id. */
 struct expd_exports {
 	struct exp_export **e;
 	size_t n, cap;
+	struct queued *queued; /* one for each export that ever had a floor queued, in no order */
+	size_t n_queued, cap_queued;
 };
 
 static size_t place_of(const struct expd_exports *es, const struct exp_uuid *id, bool *found)
@@ -101,6 +108,7 @@ void expd_exports_free(struct expd_exports *es)
 	for (size_t i = 0; i < es->n; i++)
 		free(es->e[i]);
 	free(es->e);
+	free(es->queued);
 	free(es);
 }
 
@@ -196,6 +204,52 @@ static int raise(struct expd_exports *es, const struct exp_own_change *c, struct
 	e->owner_peer = c->owner_peer;
 	*ret = e;
 	return 0;
+}
+
+static struct queued *queued_of(const struct expd_exports *es, const struct exp_uuid *id)
+{
+	for (size_t i = 0; i < es->n_queued; i++)
+		if (exp_uuid_eq(&es->queued[i].id, id))
+			return &es->queued[i];
+	return NULL;
+}
+
+int expd_exports_queue_floor(struct expd_exports *es, const struct exp_uuid *id, uint64_t floor)
+{
+	struct queued *q = queued_of(es, id);
+
+	if (!q && es->n_queued == es->cap_queued) {
+		size_t cap = es->cap_queued ? es->cap_queued * 2 : 16;
+		struct queued *bigger = realloc(es->queued, cap * sizeof(*bigger));
+
+		if (!bigger)
+			return -ENOMEM;
+		es->queued = bigger;
+		es->cap_queued = cap;
+	}
+	if (!q) {
+		q = &es->queued[es->n_queued++];
+		*q = (struct queued){ .id = *id };
+	}
+	q->floor = EXP_MAX(q->floor, floor);
+	return 0;
+}
+
+uint64_t expd_exports_queued_floor(const struct expd_exports *es, const struct exp_uuid *id)
+{
+	const struct queued *q = queued_of(es, id);
+
+	return q ? q->floor : 0;
+}
+
+struct exp_ownership expd_exports_ownership(const struct expd_exports *es,
+					    const struct exp_uuid *id)
+{
+	const struct exp_export *e = get(es, id);
+	struct exp_ownership o = e ? e->owner : (struct exp_ownership){ 0 };
+
+	o.floor = EXP_MAX(o.floor, expd_exports_queued_floor(es, id));
+	return o;
 }
 
 int expd_exports_raise(struct expd_exports *es, const struct exp_own_change *c)

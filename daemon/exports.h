@@ -57,6 +57,22 @@ enum exp_export_status expd_exports_status(const struct expd_exports *es,
 int expd_exports_apply(struct expd_exports *es, const struct exp_job *j,
 		       const struct exp_own_change *changes, uint32_t n);
 
+/**
+ * expd_exports_queue_floor - a commit that raises the floor of @id to @floor is on its way
+ * expd_exports_queued_floor - the highest floor ever queued in this life of the process
+ *
+ * A floor that may or may not become durable must never be trusted as if it were, nor taken again:
+ * a PREPARE that overtakes a tombstone on its way to the disk would be built and never removed.
+ * _queue_floor: -ENOMEM, then nothing may be queued.
+ */
+int expd_exports_queue_floor(struct expd_exports *es, const struct exp_uuid *id,
+			     uint64_t floor) EXP_MUST_CHECK;
+uint64_t expd_exports_queued_floor(const struct expd_exports *es, const struct exp_uuid *id);
+
+/** expd_exports_ownership - durable, but with a floor that nothing queued is above */
+struct exp_ownership expd_exports_ownership(const struct expd_exports *es,
+					    const struct exp_uuid *id);
+
 /** expd_exports_raise - the same for an export of which only the ownership is known */
 int expd_exports_raise(struct expd_exports *es, const struct exp_own_change *c);
 

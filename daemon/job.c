@@ -144,20 +144,25 @@ static void commit_done(struct expd *x, void *arg, int r, const struct exp_error
 	free(c);
 }
 
+static void commit_failed_at_once(struct expd_job *j, uint64_t seq)
+{
+	j->late = (struct exp_event){ .type = EXP_EV_COMMIT_FAILED,
+				      .commit = { .seq = seq,
+						  .err = { .code = EXP_CODE_NO_MEMORY,
+							   .errnum = ENOMEM,
+							   .msg = "commit: out of memory" } } };
+	j->have_late = true;
+}
+
 static void commit(struct expd_job *j, const struct exp_plan *plan)
 {
 	struct commit *c = calloc(1, sizeof(*c));
-	const struct exp_error oom = { .code = EXP_CODE_NO_MEMORY,
-				       .errnum = ENOMEM,
-				       .msg = "commit: out of memory" };
 
 	if (c)
 		c->rec = exp_job_copy(plan->record);
 	if (!c || !c->rec) {
 		free(c);
-		j->late = (struct exp_event){ .type = EXP_EV_COMMIT_FAILED,
-					      .commit = { plan->seq, oom } };
-		j->have_late = true;
+		commit_failed_at_once(j, plan->seq);
 		return;
 	}
 	c->id = j->id;
@@ -166,8 +171,17 @@ static void commit(struct expd_job *j, const struct exp_plan *plan)
 	c->rec->updated_ms = j->updated_ms = exp_wall_ms();
 	c->n = plan->n_changes;
 	memcpy(c->changes, plan->changes, sizeof(c->changes));
-	for (uint32_t i = 0; i < c->n; i++)
-		c->changes[i].status = expd_exports_status(j->x->exports, &c->changes[i]);
+	for (uint32_t i = 0; i < c->n; i++) {
+		const struct exp_own_change *o = &plan->changes[i];
+
+		c->changes[i].status = expd_exports_status(j->x->exports, o);
+		if (expd_exports_queue_floor(j->x->exports, &o->id, o->owner.floor) < 0) {
+			exp_job_free(c->rec);
+			free(c);
+			commit_failed_at_once(j, plan->seq);
+			return;
+		}
+	}
 	if (plan->fresh_connection)
 		expd_store_fresh(j->x->store);
 	expd_store_run(j->x->store, true, run_commit, commit_done, c);
@@ -213,7 +227,7 @@ static void preflight_done(struct expd *x, void *arg, const struct exp_error *er
 		result.path = res->path;
 		result.dirty = res->dirty;
 	}
-	expd_job_done(j, j->step, r, &result, &refused);
+	expd_job_done(j, j->preflight_step, r, &result, &refused);
 }
 
 static void run_action(struct expd_job *j, const struct exp_action *a)
@@ -227,6 +241,7 @@ static void run_action(struct expd_job *j, const struct exp_action *a)
 	j->act = a->act;
 	switch (a->act) {
 	case EXP_ACT_PREFLIGHT:
+		j->preflight_step = a->step;
 		expd_preflight_start(j->x, expd_job_record(j), preflight_done, j, &j->preflight);
 		return;
 	case EXP_ACT_COPY_START: expd_copy_src_start(j, a->step, a->everything); return;

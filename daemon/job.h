@@ -54,6 +54,7 @@ struct expd_job {
 	struct expd_copy_src *copy_src;
 	struct expd_copy_dst *copy_dst;
 	struct expd_preflight *preflight;
+	uint32_t preflight_step;
 	struct expd_waiting_verb *waiting;
 
 	struct exp_place old_place[EXP_JOB_EXPORTS_MAX]; /* D: superseded copies, gone when done */

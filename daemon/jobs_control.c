@@ -104,7 +104,7 @@ static int record_from(struct expd *x, const struct exp_api_migration *m, struct
 		je->id = e->id;
 		je->desc = e->desc;
 		je->here = e->place;
-		owner[i] = e->owner;
+		owner[i] = expd_exports_ownership(x->exports, &e->id);
 		rec->n_exports++;
 	}
 	*ret = EXP_TAKE(rec);

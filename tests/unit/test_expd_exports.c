@@ -221,6 +221,36 @@ static void test_ownership_is_raised(void **state)
 	assert_string_equal(find(rig, 2)->desc.nqn.s, "");
 }
 
+/* A floor on its way to the disk is never taken again, and never mistaken for a durable one. */
+static void test_floors_that_are_queued(void **state)
+{
+	struct rig *rig = *state;
+	const struct exp_uuid known = sample_uuid(1), stranger = sample_uuid(2);
+	struct exp_ownership o;
+
+	put(rig, 1, 3);
+	assert_int_equal(expd_exports_queued_floor(rig->es, &known), 0);
+	assert_int_equal(expd_exports_queue_floor(rig->es, &known, 5), 0);
+	assert_int_equal(expd_exports_queue_floor(rig->es, &known, 4), 0);
+	assert_int_equal(expd_exports_queued_floor(rig->es, &known), 5);
+	assert_owner(find(rig, 1), 3, 3, 3);
+	o = expd_exports_ownership(rig->es, &known);
+	assert_int_equal(o.own, 3);
+	assert_int_equal(o.floor, 5);
+	assert_int_equal(o.maxown, 3);
+	assert_int_equal(expd_exports_queue_floor(rig->es, &stranger, 9), 0);
+	assert_null(find(rig, 2));
+	o = expd_exports_ownership(rig->es, &stranger);
+	assert_int_equal(o.own, 0);
+	assert_int_equal(o.floor, 9);
+	for (uint8_t i = 3; i < 60; i++) { /* more than it had room for */
+		const struct exp_uuid id = sample_uuid(i);
+
+		assert_int_equal(expd_exports_queue_floor(rig->es, &id, i), 0);
+	}
+	assert_int_equal(expd_exports_queued_floor(rig->es, &known), 5);
+}
+
 static void test_status_unchanged(void **state)
 {
 	struct rig *rig = *state;
@@ -332,6 +362,7 @@ int main(void)
 		T(test_a_hello_says_what_is_known),
 		T(test_forgotten_but_for_its_ownership),
 		T(test_ownership_is_raised),
+		T(test_floors_that_are_queued),
 		T(test_status_unchanged),
 		T(test_apply_at_the_destination),
 		T(test_apply_at_the_source),
