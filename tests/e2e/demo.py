@@ -80,6 +80,16 @@ def follow_with_expctl(hosts, nqn):
                              "--to", "b"])
 
 
+def fill(lab, hosts, args):
+    """A first life of the VM, so that there is something to move: about half of the SSD is written."""
+    say("A VM boots on it and fills about half of it ...")
+    first = Vm(lab, hosts.a, 1, "first", "--rate", "0", "--queues", "4", "--read-percent", "0",
+               "--size-max", "64K", "--deallocates", "0", "--write-zeroes", "0")
+    first.guest.wait_writes(max(1000, args.size // 2 // (32 << 10)), seconds=600)
+    report = first.guest.stop_well()
+    say(f"  {report['acked_writes']} writes, all read back; the VM is switched off again")
+
+
 def move(lab, hosts, args):
     say("Two hosts stand ready, each with an SSD of its own:")
     for host in (hosts.a, hosts.b):
@@ -87,8 +97,10 @@ def move(lab, hosts, args):
         say(f"  host {host.name}: {d['model']} ({host.ssd.profile}), serial {d['serial']}")
     export = hosts.a.create_export(size=args.size)
     say(f"\nHost a exports a virtual SSD of {human(args.size)}:\n  {export['nqn']}")
-    vm = Vm(lab, hosts.a, 1, "guest", "--rate", str(args.rate), "--queues", "4")
-    say("A VM boots on it and writes on 4 queues; each block carries where, when and a checksum.")
+    fill(lab, hosts, args)
+    vm = Vm(lab, hosts.a, 1, "guest", "--rate", str(args.rate), "--queues", "4", "--adopt")
+    say("Now it boots again and goes on writing on 4 queues; each block carries where, when and a "
+        "checksum.")
     vm.guest.wait_writes(args.rate * 3, seconds=120)
     before = vm.guest.status()
     say(f"  {before['acked_writes']} writes acknowledged so far\n")
