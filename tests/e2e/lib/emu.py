@@ -35,11 +35,20 @@ class Ssd:
     def mmc(self):
         return Mmc(self.dir / "mmc", self.lab)
 
+    def image(self):
+        """The drive's own metadata, as of its last completed command."""
+        return json.loads((self.dir / "image.json").read_text())
+
     def media(self, nsid):
         """The file with the data of a namespace."""
-        image = json.loads((self.dir / "image.json").read_text())
-        number = next(n["file"] for n in image["namespaces"] if n["nsid"] == nsid)
+        number = next(n["file"] for n in self.image()["namespaces"] if n["nsid"] == nsid)
         return self.dir / f"ns-{number}.img"
+
+    def can_run(self, nqn):
+        """Is a namespace of this export attached to a guest's function? Function 0 is the MMC."""
+        image = self.image()
+        return any(n["attached"] & ~1 for e in image["exports"] if e["nqn"] == nqn
+                   for n in image["namespaces"] if n["nsid"] == e["unsid"])
 
 
 class Refused(Exception):
@@ -244,9 +253,18 @@ class Guest:
                             self.control, "--report", self.report_file, "--verbose", *args)
         self.sock = None
         lab.at_end(self.close)
-        wait_for(self.control.exists, f"{name} has a control socket")
+        wait_for(self.connect, f"{name} has a control socket")
         if phase:
             self.wait_phase(phase)
+
+    def connect(self):
+        """False while nobody listens there."""
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            self.sock.connect(str(self.control))
+        except (FileNotFoundError, ConnectionRefusedError):
+            self.close()
+        return self.sock is not None
 
     def close(self):
         if self.sock:
@@ -255,9 +273,8 @@ class Guest:
 
     def ask(self, verb, timeout=120.0, **fields):
         """One request; the answer as it came."""
-        if not self.sock:
-            self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-            self.sock.connect(str(self.control))
+        if not self.sock and not self.connect():
+            raise AssertionError(f"the guest is gone: {self.proc.text()[-1500:]}")
         self.sock.settimeout(timeout)
         self.sock.sendall(json.dumps({"verb": verb, **fields}).encode() + b"\n")
         line = b""
