@@ -33,7 +33,7 @@ enum phase {
 struct expd_conn {
 	struct event_base *base;
 	const struct expd_conn_ops *ops;
-	void *arg, *user;
+	void *arg;
 	int fd;
 	bool inbound;
 	enum phase phase;
@@ -324,6 +324,14 @@ static void arm_timer(struct expd_conn *c)
 	event_add(c->timer, &tv);
 }
 
+/* The socket is of no more use. Behind the peer's BYE that is an end like any other. */
+static void line_broke(struct expd_conn *c, const struct exp_error *err)
+{
+	if (!c->sess || exp_sess_state(c->sess) != EXP_SESS_CLOSED)
+		fail(c, err);
+	closed(c);
+}
+
 /* After anything happened: send what there is, see whether it is over, set the clock. */
 static void pump(struct expd_conn *c)
 {
@@ -332,8 +340,7 @@ static void pump(struct expd_conn *c)
 	if (c->phase == PHASE_DEAD || c->phase == PHASE_CONNECTING)
 		return;
 	if (flush(c, &err) < 0) {
-		fail(c, &err);
-		closed(c);
+		line_broke(c, &err);
 	} else if (finished(c)) {
 		closed(c);
 	} else {
@@ -393,7 +400,7 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 		if (n < 0) {
 			exp_error_set(&err, EXP_CODE_PEER_GONE, errno, "receive: %s",
 				      strerror(errno));
-			broke(c, &err);
+			line_broke(c, &err);
 			return;
 		}
 		if (n == 0) {
@@ -572,16 +579,6 @@ void expd_conn_end(struct expd_conn *c, const struct exp_error *reason)
 void expd_conn_drop(struct expd_conn *c)
 {
 	bury(c);
-}
-
-void *expd_conn_user(const struct expd_conn *c)
-{
-	return c->user;
-}
-
-void expd_conn_set_user(struct expd_conn *c, void *user)
-{
-	c->user = user;
 }
 
 const char *expd_conn_address(const struct expd_conn *c)

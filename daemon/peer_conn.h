@@ -62,8 +62,6 @@ void expd_conn_end(struct expd_conn *c, const struct exp_error *reason);
 /** expd_conn_drop - close at once, without a word and without closed() */
 void expd_conn_drop(struct expd_conn *c);
 
-void *expd_conn_user(const struct expd_conn *c); /* whatever identified() noted; NULL at first */
-void expd_conn_set_user(struct expd_conn *c, void *user);
 const char *expd_conn_address(const struct expd_conn *c); /* "192.0.2.1:4711", for logs */
 
 #endif

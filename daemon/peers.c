@@ -36,6 +36,7 @@ struct peer {
 	struct exp_backoff backoff;
 	struct event *redial;
 	struct exp_error error; /* why there is no connection; code OK: none was tried */
+	char said[sizeof(((struct exp_error *)0)->msg)]; /* what the log has of it */
 	/* of its last hello */
 	struct exp_uuid host;
 	char build[64];
@@ -44,9 +45,18 @@ struct peer {
 	int64_t cert_not_after_s;
 };
 
+/* One connection, also those of strangers, of bulk streams to be, and older ones that still end. */
+struct line {
+	struct expd_peers *all;
+	struct peer *peer; /* whose it is; NULL: not known yet */
+	struct expd_conn *conn;
+	struct line *next, **link;
+};
+
 struct expd_peers {
 	struct expd *x;
 	struct evconnlistener *listener;
+	struct line *lines;
 	struct expd_worker *resolver;
 	unsigned int strangers;
 	bool stopping;
@@ -64,6 +74,31 @@ static struct peer *find(const struct expd_peers *p, const char *name)
 	return NULL;
 }
 
+static struct line *line_new(struct expd_peers *p, struct peer *pe, struct exp_error *err)
+{
+	struct line *l = calloc(1, sizeof(*l));
+
+	if (!l) {
+		exp_error_set(err, EXP_CODE_NO_MEMORY, ENOMEM, "connection: out of memory");
+		return NULL;
+	}
+	*l = (struct line){ .all = p, .peer = pe, .next = p->lines, .link = &p->lines };
+	if (l->next)
+		l->next->link = &l->next;
+	p->lines = l;
+	p->strangers += !pe;
+	return l;
+}
+
+static void line_free(struct line *l)
+{
+	l->all->strangers -= !l->peer;
+	*l->link = l->next;
+	if (l->next)
+		l->next->link = l->link;
+	free(l);
+}
+
 static void redial_later(struct peer *pe)
 {
 	uint32_t ms = exp_backoff_next(&pe->backoff, &pe->all->x->rng);
@@ -76,9 +111,10 @@ static void redial_later(struct peer *pe)
 /* Said once per cause: a peer that is away for a day fills no log. */
 static void lost(struct peer *pe, const struct exp_error *err)
 {
-	if (strcmp(pe->error.msg, err->msg))
+	if (strcmp(pe->said, err->msg))
 		exp_log(LOG_WARNING, "peer not reachable", kv_s("peer", pe->cfg->name.s),
 			kv_s("error", err->msg));
+	memcpy(pe->said, err->msg, sizeof(pe->said));
 	pe->error = *err;
 	redial_later(pe);
 }
@@ -87,6 +123,7 @@ static void on_resolved(void *arg, const struct expd_address *a, const struct ex
 {
 	struct peer *pe = arg;
 	struct exp_error err = { 0 };
+	struct line *l;
 
 	pe->resolving = false;
 	if (pe->conn || pe->dialling || !pe->wanted || pe->all->stopping)
@@ -95,11 +132,17 @@ static void on_resolved(void *arg, const struct expd_address *a, const struct ex
 		lost(pe, failed);
 		return;
 	}
-	if (expd_conn_dial(pe->all->x->base, pe->all->x->tls, (const struct sockaddr *)&a->sa,
-			   a->len, &conn_ops, pe->all, &pe->dialling, &err) < 0)
+	l = line_new(pe->all, pe, &err);
+	if (!l) {
 		lost(pe, &err);
-	else
-		expd_conn_set_user(pe->dialling, pe);
+	} else if (expd_conn_dial(pe->all->x->base, pe->all->x->tls,
+				  (const struct sockaddr *)&a->sa, a->len, &conn_ops, l, &l->conn,
+				  &err) < 0) {
+		line_free(l);
+		lost(pe, &err);
+	} else {
+		pe->dialling = l->conn;
+	}
 }
 
 static void dial(struct peer *pe)
@@ -125,8 +168,9 @@ static void on_redial(evutil_socket_t fd, short what, void *arg)
 static int on_identified(void *arg, struct expd_conn *c, const struct exp_tls_identity *id,
 			 struct exp_error *err)
 {
-	struct expd_peers *p = arg;
-	struct peer *pe = expd_conn_user(c);
+	struct line *l = arg;
+	struct expd_peers *p = l->all;
+	struct peer *pe = l->peer;
 
 	if (pe) {
 		pe->cert_not_after_s = id->not_after_s;
@@ -140,7 +184,7 @@ static int on_identified(void *arg, struct expd_conn *c, const struct exp_tls_id
 			continue;
 		pe = find(p, cfg->name.s);
 		pe->cert_not_after_s = id->not_after_s;
-		expd_conn_set_user(c, pe);
+		l->peer = pe;
 		p->strangers--;
 		return 0;
 	}
@@ -154,7 +198,8 @@ static int on_identified(void *arg, struct expd_conn *c, const struct exp_tls_id
 static int on_hello_wanted(void *arg, struct expd_conn *c, struct exp_msg_hello *ret,
 			   struct exp_error *err)
 {
-	struct expd_peers *p = arg;
+	const struct line *l = arg;
+	const struct expd_peers *p = l->all;
 
 	(void)c;
 	ret->version_min = EXP_WIRE_VERSION_MIN;
@@ -170,8 +215,9 @@ static int on_hello_wanted(void *arg, struct expd_conn *c, struct exp_msg_hello 
 static int on_opened(void *arg, struct expd_conn *c, const struct exp_msg_hello *hello,
 		     struct exp_error *err)
 {
-	struct expd_peers *p = arg;
-	struct peer *pe = expd_conn_user(c);
+	const struct line *l = arg;
+	struct expd_peers *p = l->all;
+	struct peer *pe = l->peer;
 	struct expd_conn *old = pe->conn;
 
 	if (exp_uuid_eq(&hello->host, &p->x->host) && !exp_uuid_is_nil(&hello->host) &&
@@ -186,7 +232,6 @@ static int on_opened(void *arg, struct expd_conn *c, const struct exp_msg_hello 
 	snprintf(pe->build, sizeof(pe->build), "%s", hello->build);
 	pe->skew_ms = (int64_t)(hello->wall_ms - exp_wall_ms());
 	pe->seen_ms = exp_wall_ms();
-	exp_backoff_reset(&pe->backoff);
 	event_del(pe->redial);
 	memset(&pe->error, 0, sizeof(pe->error));
 	/* both dialled at once, or it came back before we noticed it was gone: the newest serves */
@@ -201,28 +246,36 @@ static int on_opened(void *arg, struct expd_conn *c, const struct exp_msg_hello 
 
 static void on_message(void *arg, struct expd_conn *c, const struct exp_msg *m)
 {
-	struct expd_peers *p = arg;
-	struct peer *pe = expd_conn_user(c);
+	const struct line *l = arg;
+	struct peer *pe = l->peer;
 
-	expd_jobs_message(p->x->jobs, &pe->cfg->name, m);
+	(void)c;
+	/* not at its hello: a host that does not know us says that too, and then BYE */
+	exp_backoff_reset(&pe->backoff);
+	pe->said[0] = '\0';
+	expd_jobs_message(l->all->x->jobs, &pe->cfg->name, m);
 }
 
 static void on_bulk(void *arg, struct expd_conn *c, const struct exp_bulk_open *open,
 		    struct exp_stream *s)
 {
-	struct expd_peers *p = arg;
-	struct peer *pe = expd_conn_user(c);
+	struct line *l = arg;
+	struct expd_peers *p = l->all;
+	const struct peer *pe = l->peer;
 
+	(void)c;
+	line_free(l);
 	expd_jobs_bulk(p->x->jobs, &pe->cfg->name, open, s);
 }
 
 static void on_closed(void *arg, struct expd_conn *c, const struct exp_error *err)
 {
-	struct expd_peers *p = arg;
-	struct peer *pe = expd_conn_user(c);
+	struct line *l = arg;
+	struct expd_peers *p = l->all;
+	struct peer *pe = l->peer;
 
+	line_free(l);
 	if (!pe) {
-		p->strangers--;
 		exp_log(LOG_INFO, "connection ended before it was known whose it is",
 			kv_s("address", expd_conn_address(c)), kv_s("error", err->msg));
 		return;
@@ -256,19 +309,19 @@ static void on_accept(struct evconnlistener *l, evutil_socket_t fd, struct socka
 {
 	struct expd_peers *p = arg;
 	struct exp_error err = { 0 };
-	struct expd_conn *c;
+	struct line *line = p->strangers < INBOUND_MAX ? line_new(p, NULL, &err) : NULL;
 
 	(void)l;
 	(void)sa;
 	(void)len;
-	if (p->strangers >= INBOUND_MAX) {
+	if (!line) {
 		close(fd);
 		return;
 	}
-	if (expd_conn_accept(p->x->base, p->x->tls, fd, &conn_ops, p, &c, &err) < 0)
+	if (expd_conn_accept(p->x->base, p->x->tls, fd, &conn_ops, line, &line->conn, &err) < 0) {
 		exp_log(LOG_WARNING, "cannot serve a connection", kv_s("error", err.msg));
-	else
-		p->strangers++;
+		line_free(line);
+	}
 }
 
 int expd_peers_new(struct expd *x, struct expd_peers **ret, struct exp_error *err)
@@ -310,15 +363,12 @@ void expd_peers_free(struct expd_peers *p)
 	if (p->listener)
 		evconnlistener_free(p->listener);
 	expd_worker_free(p->resolver);
-	for (size_t i = 0; i < p->n; i++) {
-		struct peer *pe = &p->peers[i];
-
-		if (pe->conn)
-			expd_conn_drop(pe->conn);
-		if (pe->dialling)
-			expd_conn_drop(pe->dialling);
-		event_free(pe->redial);
+	while (p->lines) {
+		expd_conn_drop(p->lines->conn);
+		line_free(p->lines);
 	}
+	for (size_t i = 0; i < p->n; i++)
+		event_free(p->peers[i].redial);
 	free(p);
 }
 
