@@ -391,7 +391,6 @@ static int check_state(const struct exp_job *rec, uint32_t i, enum exp_nvme_stat
 {
 	const struct exp_job_export *e = &rec->exports[i];
 	struct exp_nvme_memory map[EXP_MEMORY_RANGES_MAX];
-	EXP_CLEANUP(exp_nvme_state_donep) struct exp_nvme_ctrl_state *p = NULL;
 	struct exp_nvme_ctrl_state s = { 0 };
 	int r;
 
@@ -400,10 +399,10 @@ static int check_state(const struct exp_job *rec, uint32_t i, enum exp_nvme_stat
 	r = exp_nvme_state_parse(e->state, e->state_len, kind, &s, err);
 	if (r < 0)
 		return r;
-	p = &s;
 	r = exp_nvme_state_check_whole(&s, err);
 	if (r == 0)
 		r = exp_nvme_state_check_memory(&s, map, rec->n_memory, err);
+	exp_nvme_state_done(&s);
 	return r;
 }
 
