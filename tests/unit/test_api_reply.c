@@ -286,6 +286,11 @@ static void test_job_of_the_destination(void **state)
 	is_u64(v, "owner.epoch", 8);
 	is_str(v, "target.device", "ssd-a");
 	is_u64(v, "target.cntlid", 21);
+	is_bool(v, "open", true);
+	exp_json_free(v);
+	j->state = EXP_DST_DONE;
+	v = seen(exp_api_job(j, NULL, NULL));
+	is_bool(v, "open", false);
 	exp_json_free(v);
 	exp_job_free(j);
 }

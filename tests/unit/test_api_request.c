@@ -193,8 +193,8 @@ static void test_migration_refuses(void **state)
 
 static void test_target_ready(void **state)
 {
-	struct exp_json *v = json("{\"memory\":[{\"iova\":0,\"bytes\":4096},"
-				  "{\"iova\":4096,\"bytes\":4096},"
+	struct exp_json *v = json("{\"memory\":[{\"iova\":8192,\"bytes\":4096},"
+				  "{\"iova\":4096,\"bytes\":4096},{\"iova\":12288,\"bytes\":1},"
 				  "{\"iova\":18446744073709547520,\"bytes\":4096}]}");
 	struct exp_api_target_ready req;
 	struct exp_error err = { 0 };
@@ -202,10 +202,10 @@ static void test_target_ready(void **state)
 
 	(void)state;
 	assert_ok(exp_api_parse_target_ready(v, &req, &err), &err);
-	assert_int_equal(req.n_memory, 3);
+	assert_int_equal(req.n_memory, 4);
 	assert_int_equal(req.memory[1].iova, 4096);
-	assert_true(req.memory[2].iova == UINT64_MAX - 4095);
-	assert_int_equal(req.memory[2].bytes, 4096);
+	assert_true(req.memory[3].iova == UINT64_MAX - 4095);
+	assert_int_equal(req.memory[3].bytes, 4096);
 	back = exp_api_target_ready(&req);
 	assert_string_equal(exp_json_print(back, false, NULL), exp_json_print(v, false, NULL));
 	exp_json_free(back);

@@ -149,13 +149,13 @@ static void test_get_gives_the_document_unchanged(void **state)
 	(void)state;
 	snprintf(text, sizeof(text), OK_HEAD "Content-Length: %zu\r\n\r\n%s", strlen(body), body);
 	start(text);
-	assert_ok(ask("GET", "/v1/exports/a%2Fb?x=y", NULL, NULL, &reply, &err), &err);
+	assert_ok(ask("GET", "/v1/exports/../a%2Fb?x=y", NULL, NULL, &reply, &err), &err);
 	finish();
 	assert_int_equal(reply.status, 200);
 	assert_int_equal(reply.len, strlen(body));
 	assert_string_equal(reply.body, body);
 	assert_string_equal(reply.location, "");
-	assert_ptr_equal(strstr(server.request, "GET /v1/exports/a%2Fb?x=y HTTP/1.1\r\n"),
+	assert_ptr_equal(strstr(server.request, "GET /v1/exports/../a%2Fb?x=y HTTP/1.1\r\n"),
 			 server.request);
 	assert_null(strcasestr(server.request, "content-length"));
 	exp_control_reply_done(&reply);
@@ -438,7 +438,12 @@ static void test_encode(void **state)
 	assert_int_equal(exp_control_encode("a:b/~%", out, sizeof(out)), 12);
 	assert_string_equal(out, "a%3Ab%2F~%25");
 	assert_int_equal(exp_control_encode("a:b/~%", out, 13), 12);
-	assert_int_equal(exp_control_encode("a:b/~%", out, 12), -ENOSPC);
+	for (size_t cap = 0; cap < 13; cap++) {
+		memset(out, 'Z', sizeof(out));
+		assert_int_equal(exp_control_encode("a:b/~%", out, cap), -ENOSPC);
+		for (size_t i = cap; i < sizeof(out); i++)
+			assert_int_equal(out[i], 'Z');
+	}
 	assert_int_equal(exp_control_encode("", out, 1), 0);
 	assert_int_equal(exp_control_encode("", out, 0), -ENOSPC);
 	assert_int_equal(exp_control_encode("\xc3\xa4\x01", out, sizeof(out)), 9);
