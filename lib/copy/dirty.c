@@ -335,79 +335,92 @@ static bool apply(struct exp_dirty *d, struct node *n, unsigned int level, uint6
 	return as_asked;
 }
 
-/* No uniform slot lies across grain @g any more. -ENOMEM: what the map says is the same. */
+/*
+ * No uniform slot lies across grain @g any more; one that was divided keeps a uniform child until
+ * the next apply() comes by. -ENOMEM: what the map says is the same.
+ */
 static int split(struct exp_dirty *d, uint64_t g)
 {
-	struct node *n = &d->root;
+	void *at = &d->root;
 	uint64_t base = 0;
 
 	if (g >= d->grains)
 		return 0;
 	for (unsigned int level = d->levels; level; level--) {
+		struct node *n = at;
 		unsigned int i = (unsigned int)((g - base) / span_of(level));
-		uint64_t at = base + i * span_of(level);
 
-		if (g == at)
+		base += i * span_of(level);
+		if (g == base)
 			return 0;
 		if (!(n->below >> i & 1)) {
 			if (slot_mark(n, i) == EXP_MARK_CLEAN)
 				return 0;
-			if (!slot_open(d, n, level, i, at, true))
+			if (!slot_open(d, n, level, i, base, true))
 				return -ENOMEM;
 		}
-		n = n->child[i]; /* of level 1: a leaf, and the loop ends */
-		base = at;
+		at = n->child[i];
 	}
 	return 0;
+}
+
+static enum exp_mark leaf_look(const struct leaf *l, unsigned int b, unsigned int *ret_end)
+{
+	enum exp_mark mark = EXP_MARK_CLEAN;
+
+	if (dealloc_word(l, b / 64) >> (b % 64) & 1)
+		mark = EXP_MARK_DEALLOCATED;
+	else if (l->dirty[b / 64] >> (b % 64) & 1)
+		mark = EXP_MARK_WRITTEN;
+	for (; b < LEAF_GRAINS; b = (b / 64 + 1) * 64) {
+		uint64_t told = dealloc_word(l, b / 64), dirty = l->dirty[b / 64], differ = 0;
+
+		switch (mark) {
+		case EXP_MARK_CLEAN: differ = dirty; break;
+		case EXP_MARK_WRITTEN: differ = ~dirty | told; break;
+		case EXP_MARK_DEALLOCATED: differ = ~told; break;
+		}
+		differ >>= b % 64;
+		if (differ) {
+			b += (unsigned int)__builtin_ctzll(differ);
+			break;
+		}
+	}
+	*ret_end = b;
+	return mark;
 }
 
 /* The mark of grain @g; *ret_end: up to there all have it (it may go on beyond). */
 static enum exp_mark look(const struct exp_dirty *d, uint64_t g, uint64_t *ret_end)
 {
-	const struct node *n = &d->root;
-	const struct leaf *l;
-	uint64_t base = 0, w;
+	const void *at = &d->root;
+	uint64_t base = 0;
 	enum exp_mark mark;
-	unsigned int b;
+	unsigned int end;
 
 	for (unsigned int level = d->levels; level; level--) {
-		uint64_t span = span_of(level), differ;
-		unsigned int i = (unsigned int)((g - base) / span);
+		const struct node *n = at;
+		unsigned int i = (unsigned int)((g - base) / span_of(level));
+		uint64_t differ = 0;
 
 		if (n->below >> i & 1) {
-			base += i * span;
-			n = n->child[i];
+			base += i * span_of(level);
+			at = n->child[i];
 			continue;
 		}
 		mark = slot_mark(n, i);
-		differ = mark == EXP_MARK_WRITTEN       ? ~n->written
-			 : mark == EXP_MARK_DEALLOCATED ? ~n->deallocated
-							: n->written | n->deallocated | n->below;
+		switch (mark) {
+		case EXP_MARK_CLEAN: differ = n->written | n->deallocated | n->below; break;
+		case EXP_MARK_WRITTEN: differ = ~n->written; break;
+		case EXP_MARK_DEALLOCATED: differ = ~n->deallocated; break;
+		}
 		differ >>= i;
-		*ret_end = base +
-			   (differ ? i + (unsigned int)__builtin_ctzll(differ) : SLOTS) * span;
+		end = differ ? i + (unsigned int)__builtin_ctzll(differ) : SLOTS;
+		*ret_end = base + end * span_of(level);
 		return mark;
 	}
-	l = (const void *)n;
-	b = (unsigned int)(g - base);
-	if (!(l->dirty[b / 64] >> (b % 64) & 1))
-		mark = EXP_MARK_CLEAN;
-	else
-		mark = dealloc_word(l, b / 64) >> (b % 64) & 1 ? EXP_MARK_DEALLOCATED
-							       : EXP_MARK_WRITTEN;
-	for (; b < LEAF_GRAINS; b = (b / 64 + 1) * 64) {
-		uint64_t told = dealloc_word(l, b / 64), dirty = l->dirty[b / 64];
-
-		w = mark == EXP_MARK_CLEAN         ? dirty
-		    : mark == EXP_MARK_DEALLOCATED ? ~told
-						   : ~dirty | told;
-		w >>= b % 64;
-		if (w) {
-			b += (unsigned int)__builtin_ctzll(w);
-			break;
-		}
-	}
-	*ret_end = base + b;
+	mark = leaf_look(at, (unsigned int)(g - base), &end);
+	*ret_end = base + end;
 	return mark;
 }
 
@@ -439,11 +452,10 @@ int exp_dirty_set(struct exp_dirty *d, uint64_t offset, uint64_t len, enum exp_m
 
 void exp_dirty_set_all(struct exp_dirty *d, enum exp_mark mark)
 {
-	for (unsigned int i = 0; valid_slots(d, d->levels, 0) >> i & 1; i++) {
+	uint64_t valid = valid_slots(d, d->levels, 0);
+
+	for (unsigned int i = 0; i < SLOTS && valid >> i & 1; i++)
 		slot_set(d, &d->root, d->levels, i, i * span_of(d->levels), mark);
-		if (i == SLOTS - 1)
-			break;
-	}
 }
 
 int exp_dirty_clear(struct exp_dirty *d, uint64_t offset, uint64_t len)

@@ -171,26 +171,21 @@ uint64_t exp_forecast_blackout_us(const struct exp_forecast *f)
 
 uint64_t exp_forecast_eta_ms(const struct exp_forecast *f, uint64_t limit_us)
 {
-	uint64_t blackout = exp_forecast_blackout_us(f), rate, dirty, fits;
+	uint64_t blackout = exp_forecast_blackout_us(f), gone, dirty, fits;
 	struct window w;
 
 	if (blackout <= limit_us)
 		return 0;
-	if (blackout == UINT64_MAX || limit_us <= f->fixed_us)
+	if (blackout == UINT64_MAX || limit_us <= f->fixed_us || !window(f, &w))
 		return UINT64_MAX;
 	fits = mul_div(limit_us - f->fixed_us, f->link_rate, SECOND_US);
-	rate = f->link_rate;
-	dirty = 0;
-	if (window(f, &w)) {
-		/* what is zero goes away without being sent */
-		uint64_t gone = mul_div(EXP_MAX(w.sent, w.done), SECOND_US, w.us);
-
-		rate = gone ? gone : rate;
-		dirty = exp_forecast_dirty_rate(f);
-	}
-	if (dirty >= rate)
+	/* what is zero goes away without being sent; what is not flushed yet is sent all the same
+	 */
+	gone = mul_div(EXP_MAX(w.sent, w.done), SECOND_US, w.us);
+	dirty = mul_div(w.marked, SECOND_US, w.us);
+	if (dirty >= gone)
 		return UINT64_MAX;
-	return mul_div(sample(f, 0)->remaining_bytes - fits, 1000, rate - dirty);
+	return mul_div(sample(f, 0)->remaining_bytes - fits, 1000, gone - dirty);
 }
 
 enum exp_verdict exp_forecast_verdict(const struct exp_forecast *f, uint64_t limit_us)

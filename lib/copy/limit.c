@@ -54,9 +54,8 @@ void exp_limit_change(struct exp_limit *l, uint64_t now_us, uint64_t rate, uint6
 	l->tokens = EXP_MIN(l->tokens, full(l));
 }
 
-void exp_limit_lift(struct exp_limit *l, uint64_t now_us, bool lifted)
+void exp_limit_lift(struct exp_limit *l, bool lifted)
 {
-	refill(l, now_us);
 	l->lifted = lifted;
 }
 

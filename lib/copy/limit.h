@@ -35,7 +35,7 @@ void exp_limit_init(struct exp_limit *l, uint64_t now_us, uint64_t rate, uint64_
 void exp_limit_change(struct exp_limit *l, uint64_t now_us, uint64_t rate, uint64_t burst);
 
 /** exp_limit_lift - during the blackout nothing waits, and nothing is owed for it afterwards */
-void exp_limit_lift(struct exp_limit *l, uint64_t now_us, bool lifted);
+void exp_limit_lift(struct exp_limit *l, bool lifted);
 
 /** exp_limit_wait_us - until the next bytes may be sent, 0: now */
 uint64_t exp_limit_wait_us(struct exp_limit *l, uint64_t now_us);

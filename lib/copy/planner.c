@@ -184,7 +184,7 @@ static uint64_t dirty_total(const struct space *n)
 /* What @map says of [@start, @end) is out of date. */
 static void forget(struct exp_dirty *map, uint64_t start, uint64_t end)
 {
-	if (exp_dirty_clear(map, start, end - start) < 0)
+	if (exp_dirty_total(map) && exp_dirty_clear(map, start, end - start) < 0)
 		exp_dirty_set(map, start, end - start, EXP_MARK_WRITTEN);
 }
 
@@ -436,8 +436,6 @@ int exp_planner_take(struct exp_planner *p, uint32_t stream, bool last, struct e
 		return -EAGAIN;
 	for (size_t s = 0; s < EXP_ARRAY_SIZE(sources); s++) {
 		if (sources[s] == take_later && !last)
-			break;
-		if (sources[s] == take_now && !last && !all_through(p))
 			break;
 		for (uint32_t i = 0; i < c->n_ns; i++) {
 			struct exp_extent x = { .ns = (p->turn + i) % c->n_ns, .stream = stream };

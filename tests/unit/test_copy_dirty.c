@@ -146,6 +146,40 @@ static void test_the_later_mark_wins(void **state)
 	exp_dirty_free(d);
 }
 
+static void test_memory_comes_back_grain_by_grain(void **state)
+{
+	struct exp_dirty_budget b;
+	struct exp_dirty *d = map_new(LEAF + 10 * GRAIN, &b, UINT64_MAX);
+
+	(void)state;
+	for (int m = EXP_MARK_WRITTEN; m <= EXP_MARK_DEALLOCATED; m++) {
+		for (uint64_t g = 0; g < LEAF / GRAIN + 10; g++) {
+			assert_int_equal(exp_dirty_set(d, g * GRAIN, GRAIN, m), 0);
+			assert_int_equal(b.used_bytes == 0, g == 511 || g == 521);
+		}
+		assert_runs(d, m == EXP_MARK_WRITTEN ? "0 522 W" : "0 522 D");
+	}
+	exp_dirty_free(d);
+}
+
+/* Room for a leaf, none for what is deallocated in it. */
+static void test_deallocated_becomes_written_for_want_of_memory(void **state)
+{
+	struct exp_dirty_budget b;
+	struct exp_dirty *d = map_new(LEAF, &b, 100);
+
+	(void)state;
+	assert_int_equal(exp_dirty_set(d, 7 * GRAIN, GRAIN, EXP_MARK_DEALLOCATED), -ENOMEM);
+	assert_runs(d, "7 1 W");
+	assert_true(b.used_bytes <= 100);
+	exp_dirty_free(d);
+	d = map_new(4 * LEAF, &b, 0); /* none at all: the whole leaf */
+	assert_int_equal(exp_dirty_set(d, 700 * GRAIN, GRAIN, EXP_MARK_WRITTEN), -ENOMEM);
+	assert_runs(d, "512 512 W");
+	assert_int_equal(exp_dirty_set(d, 701 * GRAIN, GRAIN, EXP_MARK_WRITTEN), 0);
+	exp_dirty_free(d);
+}
+
 static void test_the_namespace_ends_inside_a_grain(void **state)
 {
 	struct exp_dirty_budget b;
@@ -474,6 +508,8 @@ int main(void)
 		cmocka_unit_test(test_written_rounds_outward),
 		cmocka_unit_test(test_deallocated_rounds_inward_and_writes_its_edges),
 		cmocka_unit_test(test_the_later_mark_wins),
+		cmocka_unit_test(test_memory_comes_back_grain_by_grain),
+		cmocka_unit_test(test_deallocated_becomes_written_for_want_of_memory),
 		cmocka_unit_test(test_the_namespace_ends_inside_a_grain),
 		cmocka_unit_test(test_next_stops_where_it_is_told),
 		cmocka_unit_test(test_as_an_array),

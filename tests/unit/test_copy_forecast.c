@@ -57,9 +57,23 @@ static void test_nothing_is_known_at_first(void **state)
 		assert_int_equal(exp_forecast_verdict(&f, SECOND), EXP_VERDICT_UNKNOWN);
 		exp_forecast_add(&f, &(struct exp_forecast_sample){ 1, 0, 0, 5 * MB });
 	}
-	/* two samples that are too close give no rate */
-	exp_forecast_add(&f, &(struct exp_forecast_sample){ 2, MB, 0, 4 * MB });
-	assert_int_equal(exp_forecast_send_rate(&f), 0);
+}
+
+static void test_two_samples_give_a_rate(void **state)
+{
+	struct exp_forecast f;
+
+	(void)state;
+	exp_forecast_init(&f, 0);
+	exp_forecast_add(&f, &(struct exp_forecast_sample){ 50 * SECOND, 0, 0, 9 * MB });
+	exp_forecast_add(&f, &(struct exp_forecast_sample){ 50 * SECOND + 99999, MB, MB, 9 * MB });
+	assert_int_equal(exp_forecast_send_rate(&f), 0); /* too close */
+	exp_forecast_init(&f, 0);
+	exp_forecast_add(&f, &(struct exp_forecast_sample){ 50 * SECOND, 0, 0, 9 * MB });
+	exp_forecast_add(&f, &(struct exp_forecast_sample){ 51 * SECOND, 2 * MB, MB, 8 * MB });
+	assert_int_equal(exp_forecast_send_rate(&f), 2 * MB);
+	assert_int_equal(exp_forecast_dirty_rate(&f), MB);
+	assert_int_equal(exp_forecast_blackout_us(&f), 4 * SECOND);
 }
 
 static void test_rates_over_the_window(void **state)
@@ -147,6 +161,24 @@ static void test_link_that_became_slow_is_noticed(void **state)
 	}
 }
 
+/* A backlog that was there for a moment says nothing: the queue was empty in the same window. */
+static void test_a_short_backlog_is_no_slow_link(void **state)
+{
+	struct copy c;
+
+	(void)state;
+	copy_init(&c, 20 * GB, GB, 0);
+	copy_run(&c, 30 * SECOND);
+	for (int i = 0; i < 100; i++) {
+		c.s.now_us += TICK;
+		c.s.sent_bytes += MB;
+		c.s.marked_bytes += MB;
+		c.s.remaining_bytes = i % 10 == 5 ? 0 : 100 * GB;
+		exp_forecast_add(&c.f, &c.s);
+	}
+	assert_int_equal(exp_forecast_blackout_us(&c.f), 100 * SECOND + 20000);
+}
+
 static void test_verdict_waits_for_its_window(void **state)
 {
 	struct copy c;
@@ -221,6 +253,12 @@ static void test_more_work_moves_the_goal(void **state)
 	copy_run(&c, 35 * SECOND);
 	assert_int_equal(exp_forecast_verdict(&c.f, SECOND), EXP_VERDICT_CONVERGES);
 	assert_true(exp_forecast_eta_ms(&c.f, SECOND) < 200000);
+	/* a little more, where the gain is slow */
+	copy_init(&c, 1000 * GB, GB, 900 * MB);
+	copy_run(&c, 100 * SECOND);
+	c.s.remaining_bytes += 50 * GB;
+	copy_run(&c, 35 * SECOND);
+	assert_int_equal(exp_forecast_verdict(&c.f, SECOND), EXP_VERDICT_CONVERGES);
 }
 
 static void test_a_dead_link_is_no_verdict(void **state)
@@ -231,9 +269,14 @@ static void test_a_dead_link_is_no_verdict(void **state)
 	copy_init(&c, 100 * GB, GB, 10 * MB);
 	copy_run(&c, 40 * SECOND);
 	c.link = 0;
-	copy_run(&c, 100 * SECOND);
-	assert_int_equal(exp_forecast_send_rate(&c.f), 0);
-	assert_int_equal(exp_forecast_verdict(&c.f, SECOND), EXP_VERDICT_UNKNOWN);
+	for (int i = 0; i < 2; i++) {
+		copy_run(&c, 100 * SECOND);
+		assert_int_equal(exp_forecast_send_rate(&c.f), 0);
+		assert_int_equal(exp_forecast_dirty_rate(&c.f), c.dirty);
+		assert_true(exp_forecast_eta_ms(&c.f, SECOND) == UINT64_MAX);
+		assert_int_equal(exp_forecast_verdict(&c.f, SECOND), EXP_VERDICT_UNKNOWN);
+		c.dirty = 0;
+	}
 }
 
 /* Ranges that are zero go away without being sent: the end comes sooner than the link says. */
@@ -285,6 +328,44 @@ static void test_samples_that_make_no_sense(void **state)
 	exp_forecast_add(&c.f, &(struct exp_forecast_sample){ c.s.now_us + SECOND, 5, 0, GB });
 	assert_int_equal(exp_forecast_send_rate(&c.f), 0);
 	assert_int_equal(exp_forecast_verdict(&c.f, 0), EXP_VERDICT_UNKNOWN);
+	/* and the window of the verdict begins anew */
+	copy_init(&c, 100 * GB, GB, 0);
+	copy_run(&c, 40 * SECOND);
+	c.s.sent_bytes = 0;
+	copy_run(&c, 5 * SECOND);
+	assert_int_equal(exp_forecast_verdict(&c.f, SECOND), EXP_VERDICT_UNKNOWN);
+}
+
+/* Counters may begin anywhere. */
+static void test_counters_that_do_not_begin_at_zero(void **state)
+{
+	struct copy c;
+
+	(void)state;
+	copy_init(&c, 100 * GB, GB / 2, 0);
+	exp_forecast_init(&c.f, 20000);
+	c.s.sent_bytes = 1000 * GB;
+	c.s.marked_bytes = 5000 * GB;
+	copy_run(&c, 35 * SECOND);
+	assert_int_equal(exp_forecast_verdict(&c.f, SECOND), EXP_VERDICT_CONVERGES);
+	assert_int_equal(exp_forecast_dirty_rate(&c.f), 0);
+	assert_true(exp_forecast_eta_ms(&c.f, 20000) == UINT64_MAX); /* fixed costs alone */
+	assert_true(exp_forecast_eta_ms(&c.f, 19999) == UINT64_MAX);
+}
+
+/* Where it is measured, even a link that never had much to do is known. */
+static void test_busy_time_shows_the_link(void **state)
+{
+	struct copy c;
+
+	(void)state;
+	copy_init(&c, 8 * MB, GB, 8 * MB);
+	c.measured = true;
+	copy_run(&c, 20 * SECOND);
+	c.s.remaining_bytes = 500 * MB;
+	exp_forecast_busy(&c.f, 0); /* goes back: left out */
+	copy_run(&c, TICK);
+	assert_int_equal(exp_forecast_blackout_us(&c.f), 20000 + c.s.remaining_bytes * SECOND / GB);
 }
 
 static void test_any_values_are_survived(void **state)
@@ -324,11 +405,13 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_nothing_is_known_at_first),
+		cmocka_unit_test(test_two_samples_give_a_rate),
 		cmocka_unit_test(test_rates_over_the_window),
 		cmocka_unit_test(test_blackout_is_rest_by_rate_and_fixed_costs),
 		cmocka_unit_test(test_eta_counts_what_the_guest_adds),
 		cmocka_unit_test(test_idle_link_is_not_a_slow_link),
 		cmocka_unit_test(test_link_that_became_slow_is_noticed),
+		cmocka_unit_test(test_a_short_backlog_is_no_slow_link),
 		cmocka_unit_test(test_verdict_waits_for_its_window),
 		cmocka_unit_test(test_slow_but_steady_converges),
 		cmocka_unit_test(test_a_dip_proves_nothing),
@@ -338,6 +421,8 @@ int main(void)
 		cmocka_unit_test(test_zeros_shorten_the_eta),
 		cmocka_unit_test(test_only_work_done_speaks_for_the_link),
 		cmocka_unit_test(test_samples_that_make_no_sense),
+		cmocka_unit_test(test_counters_that_do_not_begin_at_zero),
+		cmocka_unit_test(test_busy_time_shows_the_link),
 		cmocka_unit_test(test_any_values_are_survived),
 	};
 

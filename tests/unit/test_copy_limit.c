@@ -83,11 +83,11 @@ static void test_lifted_in_the_blackout(void **state)
 	(void)state;
 	exp_limit_init(&l, 0, 1000, 1);
 	exp_limit_sent(&l, 0, 2001);
-	exp_limit_lift(&l, 0, true);
+	exp_limit_lift(&l, true);
 	assert_int_equal(exp_limit_wait_us(&l, 0), 0);
 	exp_limit_sent(&l, SECOND, 1000 * MIB);
 	assert_int_equal(exp_limit_wait_us(&l, SECOND), 0);
-	exp_limit_lift(&l, SECOND, false); /* back: only what was owed before */
+	exp_limit_lift(&l, false); /* back: only what was owed before */
 	assert_int_equal(exp_limit_wait_us(&l, SECOND), SECOND + 1);
 }
 

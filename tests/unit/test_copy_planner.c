@@ -181,6 +181,36 @@ static void test_settings_that_are_refused(void **state)
 	exp_planner_free(NULL);
 }
 
+static void test_largest_settings(void **state)
+{
+	struct exp_planner_config c = config(MIB);
+	struct exp_planner_stats s;
+	struct exp_planner *p;
+	struct exp_extent x;
+
+	(void)state;
+	c.n_ns = EXP_JOB_EXPORTS_MAX;
+	c.streams = EXP_JOB_STREAMS_MAX;
+	for (uint32_t i = 0; i < c.n_ns; i++)
+		c.ns[i] = c.ns[0];
+	c.ns[15].bytes = INT64_MAX / 4096 * 4096;
+	p = planner(&c);
+	assert_int_equal(exp_planner_session(p, EXP_JOB_STREAMS_MAX), 2);
+	for (uint32_t i = 0; i < c.n_ns; i++)
+		exp_planner_allocated_end(p, i);
+	for (uint32_t i = 0; i < c.n_ns; i++) {
+		assert_int_equal(exp_planner_take(p, 31, false, &x), 1);
+		assert_int_equal(x.ns, i);
+		assert_int_equal(x.stream, 31);
+		assert_int_equal(x.seq, i + 1);
+	}
+	exp_planner_stats(p, &s);
+	assert_int_equal(s.extents[31], 16);
+	assert_true(s.total_bytes == 15 * MIB + c.ns[15].bytes);
+	assert_int_equal(exp_planner_durable(p, 2, 31, 16, NULL), 0);
+	exp_planner_free(p);
+}
+
 static void test_first_pass_follows_what_is_allocated(void **state)
 {
 	struct exp_planner_config c = config(1000 * G);
@@ -268,6 +298,8 @@ static void test_ranges_that_make_no_sense(void **state)
 		assert_int_equal(exp_planner_dirty(p, 0, 5 * G, 0, false), 0);
 		assert_true(exp_planner_round(p));
 		assert_false(exp_planner_round(p));
+		assert_int_equal(exp_planner_allocated(p, 0, bad[i].offset, bad[i].len), -EINVAL);
+		assert_false(exp_planner_round(p)); /* all of it was known */
 		assert_int_equal(exp_planner_dirty(p, 0, bad[i].offset, bad[i].len, true), -EINVAL);
 		assert_true(exp_planner_round(p));
 		assert_next(p, "0 R 0 100");
@@ -486,6 +518,52 @@ static void test_nothing_overlaps_what_is_in_flight(void **state)
 	exp_planner_free(p);
 }
 
+/* What was passed over is come back to at the end, not at once: reads go forward. */
+static void test_a_pass_goes_forward(void **state)
+{
+	struct exp_planner_config c = config(1000 * G);
+	struct exp_planner *p = copied(&c);
+	struct exp_planner_stats s;
+
+	(void)state;
+	assert_int_equal(exp_planner_dirty(p, 0, 10 * G, G, false), 0);
+	assert_true(exp_planner_round(p));
+	assert_next(p, "0 R 10 1");
+	exp_planner_stats(p, &s);
+	for (uint64_t g = 10; g <= 50; g += 10)
+		assert_int_equal(exp_planner_dirty(p, 0, g * G, G, false), 0);
+	assert_true(exp_planner_round(p));
+	assert_next(p, "0 R 20 1");
+	assert_int_equal(exp_planner_durable(p, 1, 0, s.extents[0], NULL), 0);
+	assert_next(p, "0 R 30 1");
+	assert_next(p, "0 R 40 1");
+	assert_next(p, "0 R 50 1");
+	assert_next(p, "0 R 10 1");
+	assert_next(p, "");
+	exp_planner_free(p);
+}
+
+static void test_a_round_of_several_namespaces(void **state)
+{
+	struct exp_planner_config c = config(1000 * G);
+	struct exp_planner *p;
+
+	(void)state;
+	c.n_ns = 2;
+	c.ns[1] = c.ns[0];
+	p = copied(&c);
+	for (uint32_t i = 0; i < 2; i++) {
+		assert_int_equal(exp_planner_dirty(p, i, 7 * G, G, false), 0);
+		assert_true(exp_planner_round(p));
+		assert_string_equal(next(p, false), i ? "1 R 7 1" : "0 R 7 1");
+		assert_next(p, "");
+		ack_all(p);
+		assert_true(exp_planner_round(p));
+		assert_false(exp_planner_round(p));
+	}
+	exp_planner_free(p);
+}
+
 static void test_deallocated_is_told_until_it_is_written(void **state)
 {
 	struct exp_planner_config c = config(4 * GIB);
@@ -557,6 +635,34 @@ static void test_a_lost_session(void **state)
 	assert_next(p, "0 R 500 1");
 	assert_next(p, "0 R 1100 10");
 	assert_next(p, "0 D 1200 10");
+	exp_planner_free(p);
+}
+
+/* In a round: what was lost, what is left of the round and what waits are three things. */
+static void test_a_session_lost_in_a_round(void **state)
+{
+	struct exp_planner_config c = config(1000 * G);
+	struct exp_planner *p = copied(&c);
+	struct exp_planner_stats s;
+
+	(void)state;
+	assert_int_equal(exp_planner_dirty(p, 0, 10 * G, 2 * G, false), 0);
+	assert_int_equal(exp_planner_dirty(p, 0, 20 * G, 2 * G, true), 0);
+	assert_true(exp_planner_round(p));
+	assert_next(p, "0 R 10 2");
+	assert_int_equal(exp_planner_dirty(p, 0, 30 * G, 3 * G, false), 0);
+	assert_int_equal(exp_planner_session(p, 1), 2);
+	exp_planner_stats(p, &s);
+	assert_int_equal(s.dirty_bytes, 7 * G);
+	assert_int_equal(s.inflight_bytes, 0);
+	assert_int_equal(exp_planner_remaining(p), 5 * G);
+	assert_false(exp_planner_all_taken(p));
+	assert_false(exp_planner_round(p));
+	assert_next(p, "0 R 10 2 resent");
+	assert_false(exp_planner_round(p));
+	assert_next(p, "0 D 20 2");
+	assert_true(exp_planner_round(p));
+	assert_next(p, "0 R 30 3");
 	exp_planner_free(p);
 }
 
@@ -695,6 +801,30 @@ static void test_everything_is_dirty(void **state)
 	assert_next(p, "");
 	ack_all(p);
 	assert_true(exp_planner_drained(p));
+	assert_int_equal(exp_planner_allocated(p, 0, 700 * G, 100 * G), 0);
+	assert_true(exp_planner_drained(p));
+	exp_planner_free(p);
+}
+
+/* Each byte once, wherever it was. */
+static void test_everything_is_dirty_in_a_round(void **state)
+{
+	struct exp_planner_config c = config(1000 * G);
+	struct exp_planner *p = copied(&c);
+	struct exp_planner_stats s;
+
+	(void)state;
+	assert_int_equal(exp_planner_dirty(p, 0, 10 * G, 5 * G, true), 0);
+	assert_int_equal(exp_planner_dirty(p, 0, 300 * G, 5 * G, false), 0);
+	assert_true(exp_planner_round(p));
+	assert_next(p, "0 D 10 5");
+	assert_int_equal(exp_planner_session(p, 1), 2);
+	assert_int_equal(exp_planner_dirty(p, 0, 600 * G, 5 * G, true), 0);
+	exp_planner_all_dirty(p);
+	exp_planner_stats(p, &s);
+	assert_int_equal(s.dirty_bytes, 1000 * G);
+	assert_true(exp_planner_round(p));
+	assert_next(p, "0 R 0 256");
 	exp_planner_free(p);
 }
 
@@ -736,7 +866,7 @@ static void test_no_memory_to_begin(void **state)
 	exp_planner_free(p);
 }
 
-/* All is dirty and the first piece is taken, so that each further step has to divide something. */
+/* All is dirty and the first leaf is taken, so that each further step has to divide something. */
 static struct exp_planner *all_dirty(void)
 {
 	struct exp_planner_config c = config(GIB);
@@ -745,6 +875,7 @@ static struct exp_planner *all_dirty(void)
 	exp_planner_all_dirty(p);
 	assert_true(exp_planner_round(p));
 	assert_next(p, "0 R 0 256");
+	assert_next(p, "0 R 256 256");
 	ack_all(p);
 	return p;
 }
@@ -752,7 +883,7 @@ static struct exp_planner *all_dirty(void)
 /* Each allocation in turn fails: what changed is sent all the same, and read, not told. */
 static void test_no_memory_to_notice(void **state)
 {
-	bool failed = true;
+	bool failed = true, told = false;
 	int n = 1;
 
 	(void)state;
@@ -765,8 +896,10 @@ static void test_no_memory_to_notice(void **state)
 		fail_in = n;
 		r = exp_planner_dirty(p, 0, 10 * G, G, false);
 		assert_true(!r || r == -ENOMEM);
+		told |= r == -ENOMEM;
 		r = exp_planner_dirty(p, 0, 1000 * G, 5 * G, true);
 		assert_true(!r || r == -ENOMEM);
+		told |= r == -ENOMEM;
 		r = exp_planner_dirty(p, 0, 1001 * G, G, false);
 		assert_true(!r || r == -ENOMEM);
 		failed = !fail_in;
@@ -781,7 +914,7 @@ static void test_no_memory_to_notice(void **state)
 		assert_true(exp_planner_drained(p));
 		exp_planner_free(p);
 	}
-	assert_true(n > 4);
+	assert_true(n > 4 && told);
 }
 
 /* An old mark that cannot be removed for want of memory is made one that is true. */
@@ -826,9 +959,9 @@ static void test_no_memory_to_take(void **state)
 		fail_in = n;
 		s = next(p, false);
 		if (!strcmp(s, "ENOMEM")) { /* nothing happened */
-			assert_int_equal(exp_planner_remaining(p), GIB - MIB);
+			assert_int_equal(exp_planner_remaining(p), GIB - 2 * MIB);
 			s = next(p, false);
-			assert_string_equal(s, "0 R 256 256");
+			assert_string_equal(s, "0 R 512 256");
 			s = "ENOMEM";
 		}
 		fail_in = 0;
@@ -877,6 +1010,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_settings_that_are_refused),
+		cmocka_unit_test(test_largest_settings),
 		cmocka_unit_test(test_first_pass_follows_what_is_allocated),
 		cmocka_unit_test(test_allocation_is_rounded_outward),
 		cmocka_unit_test(test_ranges_that_make_no_sense),
@@ -888,13 +1022,17 @@ int main(void)
 		cmocka_unit_test(test_last_waits_for_no_round),
 		cmocka_unit_test(test_last_in_the_first_pass),
 		cmocka_unit_test(test_nothing_overlaps_what_is_in_flight),
+		cmocka_unit_test(test_a_pass_goes_forward),
+		cmocka_unit_test(test_a_round_of_several_namespaces),
 		cmocka_unit_test(test_deallocated_is_told_until_it_is_written),
 		cmocka_unit_test(test_a_lost_session),
+		cmocka_unit_test(test_a_session_lost_in_a_round),
 		cmocka_unit_test(test_a_lost_gap),
 		cmocka_unit_test(test_windows),
 		cmocka_unit_test(test_namespaces_take_turns),
 		cmocka_unit_test(test_large_logical_blocks_stay_whole),
 		cmocka_unit_test(test_everything_is_dirty),
+		cmocka_unit_test(test_everything_is_dirty_in_a_round),
 		cmocka_unit_test(test_acknowledgements_that_make_no_sense),
 		cmocka_unit_test(test_no_memory_to_begin),
 		cmocka_unit_test(test_no_memory_to_notice),
