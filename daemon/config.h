@@ -2,8 +2,8 @@
 /*
  * config.h - expd's settings: one table of keys that parses, checks and documents itself
  *
- * The file is read whole and checked whole before anything uses it; SIGHUP reads a second one and
- * swaps. Unknown sections and keys, doubled keys and bad values are errors with file and line.
+ * The file is read whole and checked whole before anything uses it, at the start and at a reload.
+ * Unknown sections and keys, doubled keys and bad values are errors with file and line.
  */
 #ifndef EXPD_CONFIG_H
 #define EXPD_CONFIG_H

@@ -48,8 +48,8 @@ static void check_certificate(const struct expd *x, struct exp_findings *fs)
 	if (exp_tls_ctx_check(x->tls, now, &err) < 0)
 		exp_findings_add(fs, EXP_FINDING_WARNING, "CERTIFICATE",
 				 "peers accept this host's certificate", when, "valid now",
-				 "%s: no peer will talk to this host; put new files in place and "
-				 "restart",
+				 "%s: no peer will talk to this host; put new files in place, then "
+				 "reload",
 				 err.msg);
 	else if (end - now < CERT_SOON_S)
 		exp_findings_add(fs, EXP_FINDING_WARNING, "CERTIFICATE_ENDS",

@@ -26,6 +26,7 @@ struct expd_inbox;
 struct expd_jobs;
 struct expd_peers;
 struct expd_preflight;
+struct expd_reload;
 struct expd_store;
 
 enum expd_phase {
@@ -38,9 +39,9 @@ struct expd {
 	struct event_base *base;
 	struct expd_inbox *inbox; /* constant; any thread may post */
 	struct expd_config *config;
-	struct exp_tls_ctx *tls;
-	struct exp_uuid host; /* constant: who we are to peers, kept in the inventory */
-	struct exp_uuid boot; /* constant: the kernel's boot id */
+	struct exp_tls_ctx *tls; /* a reload puts another one here */
+	struct exp_uuid host;    /* constant: who we are to peers, kept in the inventory */
+	struct exp_uuid boot;    /* constant: the kernel's boot id */
 	enum expd_phase phase;
 	uint64_t started_ms; /* monotonic */
 	struct exp_rng rng;  /* jitter */
@@ -51,6 +52,7 @@ struct expd {
 	struct expd_peers *peers;
 	struct expd_jobs *jobs;
 	struct expd_control *control;
+	struct expd_reload *reload;
 	struct expd_preflight *preflights; /* those that wait for an answer */
 };
 

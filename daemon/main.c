@@ -31,6 +31,7 @@
 #include "peers.h"
 #include "preflight.h"
 #include "recover.h"
+#include "reload.h"
 #include "store.h"
 #include "tls/ctx.h"
 #include "worker.h"
@@ -99,6 +100,31 @@ static void on_signal(evutil_socket_t sig, short what, void *arg)
 	begin_stop(arg);
 }
 
+static void reloaded(struct expd *x, const struct exp_error *err)
+{
+	(void)x;
+	if (err->code == EXP_CODE_OK)
+		exp_log(LOG_NOTICE, "settings and certificates were read anew");
+	else
+		exp_log(LOG_ERR, "reload refused, all stays as it was", kv_s("error", err->msg));
+	sd_notify(0, "READY=1\nSTATUS=running");
+}
+
+static void on_hangup(evutil_socket_t sig, short what, void *arg)
+{
+	struct expd *x = arg;
+
+	(void)sig;
+	(void)what;
+	if (x->phase != EXPD_RUNNING) {
+		exp_log(LOG_WARNING, "no reload while starting or stopping");
+		return;
+	}
+	sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%llu\nSTATUS=reading the settings",
+		   (unsigned long long)exp_mono_us());
+	expd_reload_start(x->reload, reloaded);
+}
+
 static void on_watchdog(evutil_socket_t fd, short what, void *arg)
 {
 	(void)fd;
@@ -130,7 +156,7 @@ static void devices_tried(struct expd *x)
 		expd_recover(x, recovered);
 }
 
-static int start(struct expd *x, struct exp_error *err)
+static int start(struct expd *x, const char *path, struct exp_error *err)
 {
 	int r;
 
@@ -141,6 +167,8 @@ static int start(struct expd *x, struct exp_error *err)
 		r = load_tls(x->config, &x->tls, err);
 	if (r == 0)
 		r = expd_inbox_new(x->base, &x->inbox, err);
+	if (r == 0)
+		r = expd_reload_new(x, path, &x->reload, err);
 	if (r == 0)
 		r = exp_fs_mkdir(x->config->runtime_dir, 0755, err);
 	if (r == 0)
@@ -183,6 +211,7 @@ static void stop(struct expd *x)
 	expd_jobs_free(x->jobs);
 	x->jobs = NULL;
 	expd_devices_free(x->devices);
+	expd_reload_free(x->reload);
 	expd_inbox_free(x->inbox);
 	expd_store_close(x->store);
 	expd_exports_free(x->exports);
@@ -195,7 +224,7 @@ static int run(const char *path)
 {
 	struct expd x = { 0 };
 	struct exp_error err = { 0 };
-	struct event *term = NULL, *intr = NULL, *dog = NULL;
+	struct event *term = NULL, *intr = NULL, *hup = NULL, *dog = NULL;
 	uint64_t watchdog_us;
 	int r;
 
@@ -211,12 +240,14 @@ static int run(const char *path)
 	if (x.base) {
 		term = evsignal_new(x.base, SIGTERM, on_signal, &x);
 		intr = evsignal_new(x.base, SIGINT, on_signal, &x);
+		hup = evsignal_new(x.base, SIGHUP, on_hangup, &x);
 		dog = event_new(x.base, -1, EV_PERSIST, on_watchdog, NULL);
 	}
-	if (!term || !intr || !dog || event_add(term, NULL) < 0 || event_add(intr, NULL) < 0)
+	if (!term || !intr || !hup || !dog || event_add(term, NULL) < 0 ||
+	    event_add(intr, NULL) < 0 || event_add(hup, NULL) < 0)
 		r = exp_error_set(&err, EXP_CODE_NO_MEMORY, ENOMEM, "event loop: out of memory");
 	if (r == 0)
-		r = start(&x, &err);
+		r = start(&x, path, &err);
 	if (r == 0 && sd_watchdog_enabled(0, &watchdog_us) > 0)
 		event_add(dog,
 			  &(struct timeval){ .tv_sec = (time_t)(watchdog_us / 3000000),
@@ -233,6 +264,8 @@ static int run(const char *path)
 		event_free(term);
 	if (intr)
 		event_free(intr);
+	if (hup)
+		event_free(hup);
 	if (dog)
 		event_free(dog);
 	r = r < 0 || x.phase != EXPD_STOPPING ? 1 : 0;
