@@ -433,8 +433,9 @@ int expd_peers_send(struct expd_peers *p, const struct exp_name *name, const str
 	if (!pe || !pe->conn)
 		return exp_error_set(err, EXP_CODE_PEER_GONE, ENOTCONN,
 				     "peer %s is not connected: %s", name->s,
-				     pe && *pe->error.msg ? pe->error.msg
-							  : "not in the configuration");
+				     !pe              ? "not in the configuration"
+				     : *pe->error.msg ? pe->error.msg
+						      : "still trying");
 	return expd_conn_send(pe->conn, m, err);
 }
 
@@ -443,8 +444,9 @@ void expd_peers_try(struct expd_peers *p, const struct exp_name *name, const str
 	struct exp_error err = { 0 };
 
 	if (expd_peers_send(p, name, m, &err) < 0)
-		exp_log(LOG_DEBUG, "message lost", kv_s("peer", name->s),
-			kv_s("what", exp_msg_name(m->type)), kv_s("error", err.msg));
+		exp_log(err.code == EXP_CODE_PEER_GONE ? LOG_DEBUG : LOG_WARNING, "message lost",
+			kv_s("peer", name->s), kv_s("what", exp_msg_name(m->type)),
+			kv_s("error", err.msg));
 }
 
 void expd_peers_why(const struct expd_peers *p, const struct exp_name *name, struct exp_error *err)

@@ -78,6 +78,7 @@ static void ask(struct expd_preflight *p)
 
 	m.caps.device = rec->want_device;
 	m.caps.cntlid = rec->want_cntlid;
+	m.caps.dirty = rec->dirty;
 	m.caps.n_descs = rec->n_exports;
 	m.caps.descs = calloc(rec->n_exports, sizeof(*m.caps.descs));
 	if (m.caps.descs) {

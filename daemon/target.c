@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -155,7 +156,20 @@ void expd_target_choose(struct expd *x, const struct exp_name *peer, const struc
 struct caps_question {
 	struct exp_name peer;
 	uint64_t request;
+	enum exp_dirty_source dirty;
 };
+
+/* The same as PREPARE will be asked, so that a dry run knows it too. */
+static void judge_restart(const struct expd *x, const struct caps_question *q,
+			  const struct expd_target *t, struct exp_findings *fs)
+{
+	char name[sizeof(t->device.s) + 32];
+
+	if (!q->dirty || !*t->device.s)
+		return;
+	snprintf(name, sizeof(name), "%s of the destination", t->device.s);
+	exp_preflight_restart(name, false, x->config->allow_reset_on_restart, q->dirty, fs);
+}
 
 static void caps_chosen(struct expd *x, void *arg, const struct expd_target *t)
 {
@@ -167,7 +181,9 @@ static void caps_chosen(struct expd *x, void *arg, const struct expd_target *t)
 		m.caps_reply->findings = t->findings;
 		m.caps_reply->device = t->device;
 		m.caps_reply->caps = t->caps;
-		memcpy(m.caps_reply->cntlid, t->cntlid, sizeof(m.caps_reply->cntlid));
+		if (!exp_findings_refuse(&t->findings)) /* else none was chosen */
+			memcpy(m.caps_reply->cntlid, t->cntlid, sizeof(m.caps_reply->cntlid));
+		judge_restart(x, q, t, &m.caps_reply->findings);
 		expd_peers_try(x->peers, &q->peer, &m);
 	}
 	exp_msg_done(&m);
@@ -185,6 +201,7 @@ void expd_target_caps(struct expd *x, const struct exp_name *peer, const struct 
 	}
 	q->peer = *peer;
 	q->request = m->request;
+	q->dirty = m->caps.dirty;
 	for (uint32_t i = 0; i < EXP_JOB_EXPORTS_MAX; i++)
 		want[i] = m->caps.cntlid;
 	expd_target_choose(x, peer, &m->caps.device, want, m->caps.descs, m->caps.n_descs,

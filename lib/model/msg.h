@@ -75,8 +75,9 @@ struct exp_msg_hello {
 };
 
 struct exp_msg_caps {
-	struct exp_name device; /* "" any */
-	uint32_t cntlid;        /* UINT32_MAX any */
+	struct exp_name device;      /* "" any */
+	uint32_t cntlid;             /* UINT32_MAX any */
+	enum exp_dirty_source dirty; /* 0: not said; what depends on it is not judged */
 	uint32_t n_descs;
 	struct exp_export_desc *descs; /* malloc'd; what would have to be built */
 };

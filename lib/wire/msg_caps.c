@@ -148,6 +148,7 @@ static int caps_get(struct exp_wire_ctx *c, const Exp__Envelope *e, struct exp_m
 	int r;
 
 	m->caps.cntlid = in->cntlid_plus_one - 1; /* absent: 0 - 1 is UINT32_MAX, "any" */
+	m->caps.dirty = (enum exp_dirty_source)in->dirty;
 	r = exp_wire_get_text(c, "device", in->device, m->caps.device.s, sizeof(m->caps.device.s));
 	if (!r)
 		r = exp_wire_get_descs(c, in->n_exports, in->exports, &m->caps.n_descs,
@@ -165,6 +166,7 @@ static int caps_put(struct exp_wire_ctx *c, const struct exp_msg *m, Exp__Envelo
 	if (!out->device)
 		return exp_wire_no_memory(c);
 	out->cntlid_plus_one = m->caps.cntlid + 1;
+	out->dirty = (Exp__DirtySource)m->caps.dirty;
 	e->caps = out;
 	return exp_wire_put_descs(c, m->caps.n_descs, m->caps.descs, &out->n_exports,
 				  &out->exports);
@@ -176,6 +178,8 @@ static int caps_check(struct exp_wire_ctx *c, const struct exp_msg *m)
 
 	if (!r && m->caps.cntlid != UINT32_MAX)
 		r = exp_wire_check_range(c, "cntlid", m->caps.cntlid, 0, CNTLID_MAX);
+	if (!r && m->caps.dirty)
+		r = exp_wire_check_enum(c, "dirty", m->caps.dirty, exp_dirty_name(m->caps.dirty));
 	if (!r)
 		r = exp_wire_check_descs(c, m->caps.n_descs, m->caps.descs);
 	return r;
@@ -188,11 +192,12 @@ const struct exp_wire_type exp_wire_caps = { caps_get, caps_put, caps_check };
 /* Fields that are copied as they are, and those that must fit into 8 or 16 bits. */
 #define SAME(X) X(ver) X(flags) X(total_bytes) X(free_bytes) X(mcdq_queues)
 #define U8(X)   X(mdts) X(vwc) X(acl) X(aerl) X(sqes) X(cqes) X(dlfeat)
-#define U16(X)                                                                           \
-	X(cntlid)                                                                        \
-	X(oacs)                                                                          \
-	X(oncs) X(fuses) X(awun) X(awupf) X(acwu) X(nsqs) X(ncqs) X(mqes) X(max_exports) \
-		X(n_exports) X(mcmr) X(mcdqpc)
+#define U16(X)                                                                                \
+	X(cntlid)                                                                             \
+	X(oacs)                                                                               \
+	X(oncs)                                                                               \
+	X(fuses) X(awun) X(awupf) X(acwu) X(nsqs) X(ncqs) X(mqes) X(max_exports) X(n_exports) \
+		X(mcmr) X(mcdqpc)
 #define TEXT(X) X(model) X(serial) X(firmware) X(no_change_log) X(no_ns_data)
 
 static int device_lists_get(struct exp_wire_ctx *c, const Exp__DeviceCaps *in, struct exp_caps *d)

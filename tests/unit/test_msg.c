@@ -148,9 +148,10 @@ static void test_golden_final(void **state)
 }
 
 /* body 110 (tag 372h): no device, any controller, one export with 2 bytes of configuration */
-#define CAPS_HEX                                                                   \
-	"0809 f2063b 1a39 0a19 6e716e2e323031342d30382e6f72672e6578616d706c653a64" \
+#define CAPS_DESC_HEX                                                  \
+	"1a39 0a19 6e716e2e323031342d30382e6f72672e6578616d706c653a64" \
 	"1210 202122232425262728292a2b2c2d2e2f 1801 2008 288010 308004 4802"
+#define CAPS_HEX "0809 f2063b" CAPS_DESC_HEX
 
 static void test_golden_caps(void **state)
 {
@@ -166,6 +167,7 @@ static void test_golden_caps(void **state)
 			     .request = 9,
 			     .caps = { .cntlid = UINT32_MAX, .n_descs = 1, .descs = &d } };
 	struct exp_msg back = { 0 };
+	struct exp_error err = { 0 };
 
 	(void)state;
 	encodes_to(&m, "40000000 02000000" CAPS_HEX "c0c1");
@@ -174,7 +176,15 @@ static void test_golden_caps(void **state)
 	assert_int_equal(back.caps.cntlid, UINT32_MAX);
 	assert_int_equal(back.caps.n_descs, 1);
 	assert_memory_equal(back.caps.descs, &d, sizeof(d));
+	assert_int_equal(back.caps.dirty, 0);
 	exp_msg_done(&back);
+	m.caps.dirty = EXP_DIRTY_NONE;
+	encodes_to(&m, "42000000 02000000 0809 f2063d" CAPS_DESC_HEX "2002 c0c1");
+	assert_ok(decode_hex("0809 f2063d" CAPS_DESC_HEX "2002", "c0c1", &back, NULL), NULL);
+	assert_int_equal(back.caps.dirty, EXP_DIRTY_NONE);
+	exp_msg_done(&back);
+	assert_true(decode_hex("0809 f2063d" CAPS_DESC_HEX "2003", "c0c1", &back, &err) < 0);
+	assert_non_null(strstr(err.msg, "dirty"));
 }
 
 /* Cut at every offset it is an error, never a crash and never a smaller message. */
