@@ -165,10 +165,13 @@ static int scan_one(struct sender *s, uint32_t i, struct exp_error *err)
 		for (size_t k = 0; k < n; k++)
 			if (exp_planner_allocated(c->planner, i, range[k].slba * lba,
 						  range[k].nlb * lba) < 0)
-				next = end; /* no memory: the planner takes all as allocated */
+				next = end; /* out of order: the planner takes the rest as allocated
+					     */
 		pthread_mutex_unlock(&c->lock);
 		at = next;
 	}
+	if (r < 0 || at < end) /* not seen to the end: the rest must not pass for never written */
+		return r;
 	pthread_mutex_lock(&c->lock);
 	exp_planner_allocated_end(c->planner, i);
 	pthread_cond_broadcast(&c->changed);

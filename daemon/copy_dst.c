@@ -11,10 +11,8 @@
 #include "tls/digest.h"
 #include "tls/stream.h"
 
-#define STREAMS_MAX 8
-#define CREDIT_BYTES                                                                \
-	(64u * 1024 * 1024) /* unacknowledged, per stream: what we may have to hold \
-			     */
+#define STREAMS_MAX  8
+#define CREDIT_BYTES (256u * 1024 * 1024) /* unacknowledged, per stream, that a source may send */
 
 struct note {
 	struct expd_task t;

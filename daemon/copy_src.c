@@ -14,10 +14,11 @@
 #include "tls/digest.h"
 #include "tls/stream.h"
 
-#define STREAMS        1    /* the structure is there for more */
-#define TIMER_MS       20   /* how often rounds are judged */
-#define SESSION_MS     1000 /* repeat SESSION until it is answered */
-#define WINDOW_EXTENTS 8192 /* unacknowledged, per stream; many are of one block */
+#define STREAMS        1                    /* the structure is there for more */
+#define TIMER_MS       20                   /* how often rounds are judged */
+#define SESSION_MS     1000                 /* repeat SESSION until it is answered */
+#define WINDOW_EXTENTS 65536                /* unacknowledged, per stream; many are of one block */
+#define WINDOW_BYTES   (256u * 1024 * 1024) /* the same: a few flushes of the peer */
 #define FIXED_US       50000 /* steps of the blackout that do not depend on bytes: a cautious guess */
 #define NEWS_US        200000 /* between two words on a copy that has nothing left to send */
 #define BUDGET_PART    2      /* of the blackout, this part is for data: 1/2 */
@@ -186,8 +187,16 @@ void expd_copy_src_session_ok(struct expd_copy_src *c, const struct exp_msg *m)
 		broke(c, &err);
 		return;
 	}
+	if (m->session.credit_bytes < WINDOW_BYTES) {
+		struct exp_error err = { 0 };
+
+		exp_error_set(&err, EXP_CODE_PROTOCOL, EPROTO,
+			      "peer grants %llu bytes of credit for each stream, %u are needed",
+			      (unsigned long long)m->session.credit_bytes, WINDOW_BYTES);
+		broke(c, &err);
+		return;
+	}
 	memcpy(c->token, m->session.token, sizeof(c->token));
-	c->credit_bytes = m->session.credit_bytes;
 	c->session_ok = true;
 	start_senders(c);
 }
@@ -324,6 +333,7 @@ static int copy_new(struct expd_job *j, bool everything, struct exp_error *err)
 	struct exp_planner_config cfg = { .n_ns = rec->n_exports,
 					  .extent_max = EXP_COPY_EXTENT_MAX,
 					  .streams = STREAMS,
+					  .window_bytes = WINDOW_BYTES,
 					  .window_extents = WINDOW_EXTENTS };
 	struct expd_copy_src *c;
 	pthread_condattr_t attr;

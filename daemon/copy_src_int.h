@@ -53,7 +53,6 @@ struct expd_copy_src {
 	struct exp_planner_ns ns[EXP_JOB_EXPORTS_MAX];
 	uint32_t session, streams;
 	uint8_t token[EXP_MSG_TOKEN_BYTES];
-	uint64_t credit_bytes;
 
 	/* the loop's own */
 	struct copy_thread reader, sender[EXP_JOB_STREAMS_MAX];
