@@ -224,7 +224,7 @@ static void begin(struct expd_jobs *js, const struct exp_name *peer, const struc
 	for (b = js->beginning; b; b = b->next)
 		if (exp_uuid_eq(&b->prepare.job, &m->job))
 			return; /* on its way */
-	if (js->x->phase != EXPD_RUNNING)
+	if (js->x->phase != EXPD_RUNNING || expd_store_peer_pending(js->x->store, peer))
 		return; /* it comes again */
 	b = calloc(1, sizeof(*b));
 	if (!b || copy_prepare(m, &b->prepare) < 0) {

@@ -163,14 +163,6 @@ static void check_policy(struct expd_preflight *p)
 					 rec->exports[0].here.device.s);
 		p->res.bytes += exp_export_bytes(&e->desc);
 	}
-	if (expd_store_peer_condition(p->x->store, &rec->peer) == EXP_CONDITION_JOURNAL_REGRESSED)
-		exp_findings_add(
-			fs, EXP_FINDING_REFUSAL, "JOURNAL_REGRESSED",
-			"the peer remembers what it promised", "an older or another database",
-			"the one seen before",
-			"peer %s came back with a database that went back or was replaced: "
-			"a person must look before anything is handed to it",
-			rec->peer.s);
 	/* without a descriptor store a restart of the daemon resets the drive */
 	exp_preflight_restart(rec->exports[0].here.device.s, false,
 			      p->x->config->allow_reset_on_restart, rec->dirty, fs);
@@ -224,6 +216,16 @@ void expd_preflight_message(struct expd *x, const struct exp_name *peer, const s
 			break;
 	if (!p || p->reading)
 		return; /* answered before, or given up */
+	if (expd_store_peer_pending(x->store, peer))
+		return; /* asked again when it is known whether it remembers what it promised */
+	if (expd_store_peer_condition(x->store, peer) == EXP_CONDITION_JOURNAL_REGRESSED)
+		exp_findings_add(
+			&p->res.findings, EXP_FINDING_REFUSAL, "JOURNAL_REGRESSED",
+			"the peer remembers what it promised", "an older or another database",
+			"the one seen before",
+			"peer %s came back with a database that went back or was replaced: "
+			"a person must look before anything is handed to it",
+			peer->s);
 	for (size_t i = 0; i < m->caps_reply->findings.n; i++) {
 		const struct exp_finding *f = &m->caps_reply->findings.f[i];
 

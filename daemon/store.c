@@ -30,6 +30,7 @@ struct file {
 struct peer_memory {
 	struct exp_name name;
 	enum exp_peer_memory memory;
+	unsigned int pending; /* hellos that are being compared */
 };
 
 struct expd_store {
@@ -333,6 +334,8 @@ static void hello_done(struct expd *x, void *arg, int r, const struct exp_error 
 	struct peer_memory *m = memory_of(h->s, &h->peer);
 
 	(void)x;
+	if (m)
+		m->pending--;
 	if (r < 0)
 		exp_log(LOG_WARNING, "could not remember a peer's database",
 			kv_s("peer", h->peer.s), kv_s("error", err->msg));
@@ -350,6 +353,7 @@ void expd_store_peer_seen(struct expd_store *s, const struct exp_name *peer,
 			  const struct exp_msg_hello *hello)
 {
 	struct hello_task *h = calloc(1, sizeof(*h));
+	struct peer_memory *m;
 
 	if (!h)
 		return; /* it says hello again */
@@ -358,7 +362,18 @@ void expd_store_peer_seen(struct expd_store *s, const struct exp_name *peer,
 	h->host = hello->host;
 	h->theirs = (struct exp_db_identity){ hello->db_instance, hello->db_counter };
 	h->now_ms = exp_wall_ms();
+	m = memory_of(s, peer);
+	if (m)
+		m->pending++;
 	expd_store_run(s, false, run_hello, hello_done, h);
+}
+
+bool expd_store_peer_pending(const struct expd_store *s, const struct exp_name *peer)
+{
+	for (size_t i = 0; i < s->n_peers; i++)
+		if (!strcmp(s->peers[i].name.s, peer->s))
+			return s->peers[i].pending > 0;
+	return false;
 }
 
 enum exp_condition expd_store_peer_condition(const struct expd_store *s,

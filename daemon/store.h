@@ -61,6 +61,8 @@ const char *expd_store_host_text(const struct expd_store *s);
 /** expd_store_peer_seen - compare a hello with what is remembered of that peer's database */
 void expd_store_peer_seen(struct expd_store *s, const struct exp_name *peer,
 			  const struct exp_msg_hello *hello);
+/** expd_store_peer_pending - its hello is still being compared: nothing is begun with it yet */
+bool expd_store_peer_pending(const struct expd_store *s, const struct exp_name *peer);
 enum exp_condition expd_store_peer_condition(const struct expd_store *s,
 					     const struct exp_name *peer);
 

@@ -13,6 +13,7 @@
 #include "handover/preflight.h"
 #include "jobs.h"
 #include "peers.h"
+#include "store.h"
 #include "target.h"
 
 /* One look for a place: the drives one after the other, until one does. */
@@ -112,6 +113,13 @@ static void check_policy(struct search *s)
 					 "one owner of an NQN", nqn, "not owned",
 					 "the destination owns an export called %s itself", nqn);
 	}
+	if (expd_store_peer_condition(s->x->store, &s->peer) == EXP_CONDITION_JOURNAL_REGRESSED)
+		exp_findings_add(&s->policy, EXP_FINDING_REFUSAL, "JOURNAL_REGRESSED",
+				 "the source remembers what it promised",
+				 "an older or another database", "the one seen before",
+				 "the source came back with a database that went back or was "
+				 "replaced: a person must look before the destination takes "
+				 "anything from it");
 	if (s->x->phase == EXPD_STOPPING)
 		exp_findings_add(&s->policy, EXP_FINDING_REFUSAL, "STOPPING",
 				 "the destination takes work", "stopping", "running",

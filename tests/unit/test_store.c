@@ -486,9 +486,12 @@ static void hello(struct rig *rig, const char *peer, uint8_t instance, uint64_t 
 	struct task t = { .rig = rig };
 
 	snprintf(name.s, sizeof(name.s), "%s", peer);
+	assert_false(expd_store_peer_pending(rig->x.store, &name));
 	expd_store_peer_seen(rig->x.store, &name, &h);
+	assert_true(expd_store_peer_pending(rig->x.store, &name));
 	expd_store_run(rig->x.store, false, run, done, &t); /* behind it */
 	wait_for(&t);
+	assert_false(expd_store_peer_pending(rig->x.store, &name));
 }
 
 static enum exp_condition condition(const struct rig *rig, const char *peer)
