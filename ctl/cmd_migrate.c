@@ -94,6 +94,17 @@ static int read_request(struct ctl *c, struct exp_json **ret)
  * preflight
  */
 
+/* What refuses comes first. */
+static void print_findings(const struct exp_json *findings, bool refusals)
+{
+	for (size_t i = 0; i < exp_json_len(findings); i++) {
+		const struct exp_json *f = exp_json_at(findings, i);
+
+		if (!strcmp(ctl_str(f, "severity", ""), "refusal") == refusals)
+			ctl_finding(stdout, f);
+	}
+}
+
 static void print_preflight(const struct exp_json *v)
 {
 	const struct exp_json *findings = ctl_at(v, "findings");
@@ -112,8 +123,8 @@ static void print_preflight(const struct exp_json *v)
 		 ctl_known(v, "estimate.blackout_us")
 			 ? ctl_us(blackout, ctl_u64(v, "estimate.blackout_us", 0))
 			 : "not known");
-	for (size_t i = 0; i < exp_json_len(findings); i++)
-		ctl_finding(stdout, exp_json_at(findings, i));
+	print_findings(findings, true);
+	print_findings(findings, false);
 }
 
 static int preflight(struct ctl *c, struct exp_json *body)

@@ -94,10 +94,11 @@ static void print_who(const struct exp_json *m)
 						  : "not known";
 
 	if (ctl_known(m, "owner.epoch"))
-		ctl_line(stdout, "owner", "%s, by epoch %" PRIu64 ": %s", who,
-			 ctl_u64(m, "owner.epoch", 0), ctl_str(m, "owner.text", ""));
+		ctl_line(stdout, "owner", "%s, by epoch %" PRIu64, who,
+			 ctl_u64(m, "owner.epoch", 0));
 	else
-		ctl_line(stdout, "owner", "%s: %s", who, ctl_str(m, "owner.text", ""));
+		ctl_line(stdout, "owner", "%s", who);
+	ctl_line(stdout, "", "%s", ctl_str(m, "owner.text", ""));
 }
 
 static void print_error(const struct exp_json *m)
@@ -144,8 +145,11 @@ static void print_numbers(const struct exp_json *m)
 {
 	char a[CTL_TEXT], b[CTL_TEXT], d[CTL_TEXT];
 
+	/* the destination does not count what the source does */
+	if (!strcmp(ctl_str(m, "role", ""), "destination"))
+		return;
 	if (ctl_known(m, "bytes.sent"))
-		ctl_line(stdout, "data", "%s sent of %s allocated, %s remain, %" PRIu64 " rounds",
+		ctl_line(stdout, "data", "%s sent (%s allocated), %s remain, %" PRIu64 " rounds",
 			 ctl_bytes(a, ctl_u64(m, "bytes.sent", 0)),
 			 ctl_bytes(b, ctl_u64(m, "bytes.allocated", 0)),
 			 ctl_bytes(d, ctl_u64(m, "bytes.remaining", 0)), ctl_u64(m, "rounds", 0));
@@ -207,6 +211,8 @@ static void print_migration(const struct exp_json *m)
 		 ctl_u64(m, "attempt", 0));
 	print_who(m);
 	print_error(m);
+	if (*ctl_str(m, "waiting_for", ""))
+		ctl_line(stdout, "waits for", "%s", ctl_str(m, "waiting_for", ""));
 	ctl_line(stdout, "do next", "%s", ctl_str(m, "next", ""));
 	ctl_line(stdout, source ? "to" : "from", "%s (this host is the %s)",
 		 ctl_str(m, "peer", "?"), ctl_str(m, "role", "?"));

@@ -19,10 +19,9 @@
 #include "ctl/follow.h"
 #include "ctl/out.h"
 
-#define TERMINAL_MS 200 /* between two looks */
-#define PLAIN_MS    500
-#define QUIET_MS    10000 /* a plain line at least that often */
-#define AWAY_MS     60000 /* a daemon that does not answer is waited for */
+#define LOOK_MS  200   /* between two looks */
+#define QUIET_MS 10000 /* a plain line at least that often */
+#define AWAY_MS  60000 /* a daemon that does not answer is waited for */
 
 struct watch {
 	struct ctl *c;
@@ -59,38 +58,47 @@ static int percent(const struct exp_json *m)
 {
 	uint64_t all = ctl_u64(m, "bytes.allocated", 0), left = ctl_u64(m, "bytes.remaining", 0);
 
-	if (!ctl_known(m, "bytes.remaining"))
-		return -1;
 	if (!all || !left)
 		return 100;
 	return left >= all ? 0 : (int)((double)(all - left) * 100 / (double)all);
 }
 
+/* Before the copy nothing is measured, after it the last measurements say nothing any more. */
+static bool copies(const char *state)
+{
+	return !strcmp(state, "copying") || !strcmp(state, "ready") || !strcmp(state, "receiving");
+}
+
 void ctl_progress(const struct exp_json *m, char *out, size_t cap)
 {
-	const char *condition = ctl_str(m, "condition", "");
+	const char *state = ctl_str(m, "state", "?"), *condition = ctl_str(m, "condition", "");
+	const char *waiting = ctl_str(m, "waiting_for", "");
 	char line[512], text[CTL_TEXT];
+	bool moving = copies(state);
 	size_t n;
-	int pct = percent(m);
 
-	n = (size_t)snprintf(line, sizeof(line), "%-12.40s", ctl_str(m, "state", "?"));
+	n = (size_t)snprintf(line, sizeof(line), "%-12.40s", state);
 #define ADD(...) \
 	n += (size_t)snprintf(line + n, n < sizeof(line) ? sizeof(line) - n : 0, __VA_ARGS__)
 	if (*condition)
 		ADD("  %.40s", condition);
-	if (pct >= 0)
-		ADD(" %3d %%", pct);
-	if (ctl_known(m, "rates.send_bytes_per_s"))
+	if (moving && ctl_known(m, "bytes.remaining"))
+		ADD(" %3d %%", percent(m));
+	if (moving && ctl_known(m, "rates.send_bytes_per_s"))
 		ADD("  %s", ctl_rate(text, ctl_u64(m, "rates.send_bytes_per_s", 0)));
-	if (ctl_known(m, "rates.dirty_bytes_per_s"))
+	if (moving && ctl_known(m, "rates.dirty_bytes_per_s"))
 		ADD("  dirty %s", ctl_rate(text, ctl_u64(m, "rates.dirty_bytes_per_s", 0)));
-	if (ctl_known(m, "eta_ms"))
+	if (moving && ctl_known(m, "eta_ms"))
 		ADD("  ETA %s", ctl_ms(text, ctl_u64(m, "eta_ms", 0)));
 	if (ctl_known(m, "blackout_us"))
 		ADD("  blackout %s", ctl_us(text, ctl_u64(m, "blackout_us", 0)));
-	else if (ctl_known(m, "forecast_blackout_us"))
+	else if (moving && ctl_known(m, "forecast_blackout_us"))
 		ADD("  blackout ~%s", ctl_us(text, ctl_u64(m, "forecast_blackout_us", 0)));
+	if (*waiting)
+		ADD("  waits for %.80s", waiting);
 #undef ADD
+	while (n && n < sizeof(line) && line[n - 1] == ' ')
+		line[--n] = '\0';
 	ctl_escape(out, cap, line);
 }
 
@@ -107,8 +115,9 @@ static bool worth_a_line(struct watch *w, const struct exp_json *m)
 	uint64_t now = exp_mono_ms();
 	char state[512];
 
-	snprintf(state, sizeof(state), "%s %s %s", ctl_str(m, "state", ""),
-		 ctl_str(m, "condition", ""), ctl_str(m, "next", ""));
+	snprintf(state, sizeof(state), "%s %s %s %s", ctl_str(m, "state", ""),
+		 ctl_str(m, "condition", ""), ctl_str(m, "waiting_for", ""),
+		 ctl_str(m, "next", ""));
 	if (!strcmp(state, w->said) && now - w->said_ms < QUIET_MS)
 		return false;
 	snprintf(w->said, sizeof(w->said), "%s", state);
@@ -158,6 +167,9 @@ static int outcome(struct watch *w, const struct ctl_reply *reply)
 		ctl_escape(text, sizeof(text), ctl_str(m, "peer", "?"));
 		printf("done: %s owns it; %s sent", text,
 		       ctl_bytes(a, ctl_u64(m, "bytes.sent", 0)));
+		if (ctl_u64(m, "updated_ms", 0) >= ctl_u64(m, "created_ms", 0))
+			printf(" in %s", ctl_ms(a, ctl_u64(m, "updated_ms", 0) -
+							   ctl_u64(m, "created_ms", 0)));
 		if (ctl_known(m, "blackout_us"))
 			printf(", blackout %s", ctl_us(b, ctl_u64(m, "blackout_us", 0)));
 		putchar('\n');
@@ -221,7 +233,7 @@ static int wait_for_end(struct watch *w, const char *id, uint64_t until_ms)
 		struct ctl_reply reply;
 		struct exp_error err;
 		uint64_t now;
-		uint32_t pause = w->terminal ? TERMINAL_MS : PLAIN_MS;
+		uint32_t pause = LOOK_MS;
 		int r = ctl_ask(w->c, "GET", w->path, NULL, NULL, &reply, &err), status = -1;
 
 		now = exp_mono_ms();

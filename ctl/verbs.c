@@ -20,7 +20,7 @@ static const struct ctl_option move_options[] = {
 	{ "to-device", "NAME", "drive there (default: the first that fits)", false },
 	{ "to-controller", "CNTLID", "controller there (default: the first free one)", false },
 	{ "hold", "LIST", "wait at these points: switch, commit, or switch,commit", false },
-	{ "hold-lease-ms", "MS", "how long to wait there (default 30000)", false },
+	{ "hold-lease-ms", "MS", "how long to wait there (default: the daemon's)", false },
 	{ "dirty", "cdq|none", "the drive's change log (default), or none: the guest stands",
 	  false },
 	{ "blackout-limit-ms", "MS", "give up rather than let the guest stand longer", false },

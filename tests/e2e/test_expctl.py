@@ -469,16 +469,16 @@ def test_events_since_a_number(server):
 def test_preflight_says_why_not(server):
     server.say("POST", "/v1/preflight", Answer({
         "ok": False, "findings": [
+            {"code": "SKEW", "severity": "warning", "message": "clocks differ"},
             {"code": "MDTS", "severity": "refusal", "message": "too small", "have": "4",
-             "want": "5", "rule": "b >= a"},
-            {"code": "SKEW", "severity": "warning", "message": "clocks differ"}],
+             "want": "5", "rule": "b >= a"}],
         "target": {"device": None, "controllers": []}, "path": None,
         "estimate": {"bytes": 1 << 30, "eta_ms": None, "blackout_us": None}}))
     for args in (["preflight", NQN, "--to", "b"], ["migrate", NQN, "--to", "b", "--dry-run"]):
         done = expctl(server, *args)
         assert done.returncode == 1
-        assert "refusal  MDTS: too small\n         is 4, needed 5 (b >= a)" in done.stdout
-        assert "warning  SKEW: clocks differ" in done.stdout
+        assert done.stdout.endswith("refusal  MDTS: too small\n         is 4, needed 5 (b >= a)\n"
+                                    "warning  SKEW: clocks differ\n")
     assert not server.bodies("POST", "/v1/migrations")
     server.say("POST", "/v1/preflight", Answer({
         "ok": True, "findings": [], "target": {"device": "ssd1", "controllers": [{"cntlid": 2}]},
@@ -535,17 +535,18 @@ def test_migrate_tells_plain_lines_when_not_a_terminal(server):
     done = watched(server, migration("preparing", bytes={}, rates={}, eta_ms=None,
                                      forecast_blackout_us=None),
                    migration("copying"), migration("copying"),
-                   migration("ready", next="held as asked: switchover"), migration("done"))
+                   migration("ready", next="held as asked: switchover", waiting_for="switchover"),
+                   migration("done"))
     assert done.returncode == 0
-    assert done.stdout == f"{ID}\ndone: b owns it; 3.0 MiB sent, blackout 23.4 ms\n"
+    assert done.stdout == f"{ID}\ndone: b owns it; 3.0 MiB sent in 1.0 s, blackout 23.4 ms\n"
     assert "\r" not in done.stderr and "\x1b" not in done.stderr
     lines = done.stderr.splitlines()
-    assert lines[0] == "preparing   "
+    assert lines[0] == "preparing"
     assert lines[1] == ("copying       42 %  812 MiB/s  dirty 12 MiB/s  ETA 5.0 s  "
                         "blackout ~12.3 ms")
-    assert lines[2].startswith("ready         42 %") and lines[2].endswith("held as asked: "
-                                                                             "switchover")
-    assert lines[3].startswith("done         100 %")
+    assert lines[2].startswith("ready         42 %")
+    assert lines[2].endswith("  waits for switchover; held as asked: switchover")
+    assert lines[3] == "done          blackout 23.4 ms"
     assert len(lines) == 4
 
 
@@ -619,10 +620,10 @@ def test_one_live_line_on_a_terminal(server):
     os.close(master)
     out = proc.communicate(timeout=60)[0]
     assert proc.returncode == 0
-    assert out == "done: b owns it; 3.0 MiB sent, blackout 23.4 ms\n"
+    assert out == "done: b owns it; 3.0 MiB sent in 1.0 s, blackout 23.4 ms\n"
     parts = seen.decode().split("\r\x1b[K")
     assert parts[0] == "" and parts[1].startswith("copying       42 %")
-    assert parts[2].startswith("switching") and parts[3].startswith("done         100 %")
+    assert parts[2].startswith("switching") and parts[3].startswith("done          blackout 23.4 ms")
     assert seen.count(b"\n") == 1
     assert all(len(p.rstrip("\r\n")) < 80 for p in parts)
 
@@ -648,15 +649,17 @@ def test_migration_show_at_night(server):
              "nvme_status": 0x13a, "retry": False}
     server.say("GET", f"/v1/migrations/{ID}", Answer(migration(
         "rolling-back", condition="suspend-unknown", error=error, next="wait for the drive",
-        hold=["switch", "commit"])))
+        hold=["switch", "commit"], waiting_for="the drive")))
     done = expctl(server, "migration", "show", ID)
     assert done.returncode == 0
     text = re.sub(r" +", " ", done.stdout)
     assert "state rolling-back, suspend-unknown (open, attempt 1)\n" in text
-    assert "owner this host, by epoch 1: so it is\n" in text
+    assert "owner this host, by epoch 1\n so it is\n" in text
     assert "error DEVICE_STATUS: suspend: refused\n" in text
     assert "NVMe status code type 1h, status code 3Ah\n" in text
+    assert "waits for the drive\n" in text
     assert "do next wait for the drive\n" in text
+    assert "data 3.0 MiB sent (1000 B allocated), 580 B remain, 3 rounds\n" in text
     assert "to b (this host is the source)\n" in text
     assert "target ssd1, controller 2, enabled\n" in text
     assert "hold at switch and commit, 30.0 s at most\n" in text
@@ -670,7 +673,7 @@ def test_migration_show_at_night(server):
 def test_migration_show_of_a_move_that_is_done(server):
     server.say("GET", f"/v1/migrations/{ID}", Answer(migration("done")))
     text = re.sub(r" +", " ", expctl(server, "migration", "show", ID).stdout)
-    assert "owner b, by epoch 2: so it is\n" in text
+    assert "owner b, by epoch 2\n so it is\n" in text
     assert "state done (ended, attempt 1)\n" in text
     assert "blackout 23.4 ms (limit 1.0 s)\n" in text
     assert "error" not in text

@@ -131,15 +131,20 @@ static void shows(const char *text, const char *want)
 static void test_progress_line(void **state)
 {
 	(void)state;
-	shows("{\"state\":\"preflight\",\"condition\":\"\"}", "preflight   ");
+	shows("{\"state\":\"preflight\",\"condition\":\"\"}", "preflight");
 	shows("{\"state\":\"copying\",\"condition\":\"\",\"bytes\":{\"allocated\":1000,"
 	      "\"remaining\":580},\"rates\":{\"send_bytes_per_s\":851443712,"
 	      "\"dirty_bytes_per_s\":12582912},\"eta_ms\":5000,\"forecast_blackout_us\":12345,"
 	      "\"blackout_us\":null}",
 	      "copying       42 %  812 MiB/s  dirty 12 MiB/s  ETA 5.0 s  blackout ~12.3 ms");
+	shows("{\"state\":\"preparing\",\"bytes\":{\"allocated\":0,\"remaining\":0},\"eta_ms\":0,"
+	      "\"rates\":{\"send_bytes_per_s\":0},\"forecast_blackout_us\":5}",
+	      "preparing");
+	shows("{\"state\":\"receiving\",\"bytes\":{\"allocated\":0,\"remaining\":0}}",
+	      "receiving    100 %");
 	shows("{\"state\":\"rolling-back\",\"condition\":\"suspend-unknown\",\"bytes\":"
 	      "{\"allocated\":0,\"remaining\":0},\"eta_ms\":null,\"blackout_us\":23456}",
-	      "rolling-back  suspend-unknown 100 %  blackout 23.4 ms");
+	      "rolling-back  suspend-unknown  blackout 23.4 ms");
 	/* more remains than was allocated: the guest goes on writing */
 	shows("{\"state\":\"copying\",\"bytes\":{\"allocated\":10,\"remaining\":20}}",
 	      "copying        0 %");
