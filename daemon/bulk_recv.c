@@ -300,6 +300,17 @@ static int finish(struct receiver *r, struct exp_error *err)
 	return e < 0 ? e : settle(r, err);
 }
 
+static int end(struct receiver *r, struct exp_error *err)
+{
+	struct expd_copy_dst *c = r->c;
+	int e;
+
+	pthread_mutex_lock(&c->lock);
+	e = exp_bulk_track_ended(c->track, r->stream, err);
+	pthread_mutex_unlock(&c->lock);
+	return e < 0 ? e : finish(r, err);
+}
+
 static int run(struct receiver *r, struct exp_error *err)
 {
 	while (!atomic_load(&r->c->stop)) {
@@ -311,7 +322,7 @@ static int run(struct receiver *r, struct exp_error *err)
 		if (e > 0)
 			e = take_extent(r, err);
 		if (e > 0)
-			return finish(r, err);
+			return end(r, err);
 		if (e == 0)
 			e = reap(r, 0, err);
 		if (e >= 0)

@@ -191,8 +191,8 @@ static void open_session(struct expd_copy_dst *c, const struct exp_msg *m)
 	pthread_mutex_lock(&c->lock);
 	r = exp_bulk_track_session(c->track, m->session.session, m->session.streams, &err);
 	pthread_mutex_unlock(&c->lock);
-	if (r < 0) {
-		exp_log(LOG_WARNING, "bulk session refused", kv_s("error", err.msg));
+	if (r < 0) { /* it would only be asked for again */
+		expd_job_copy_news(c->job, EXP_COPY_FAILED, &err);
 		return;
 	}
 	c->session = m->session.session;
@@ -214,7 +214,7 @@ void expd_copy_dst_session(struct expd_job *j, const struct exp_msg *m)
 	if (!j->copy_dst && copy_new(j, &err) < 0) {
 		expd_copy_dst_free(j->copy_dst);
 		j->copy_dst = NULL;
-		exp_log(LOG_WARNING, "bulk session cannot begin", kv_s("error", err.msg));
+		expd_job_copy_news(j, EXP_COPY_FAILED, &err);
 		return;
 	}
 	c = j->copy_dst;

@@ -60,11 +60,11 @@ static void mark(struct reader *r, uint32_t i, const struct exp_change *e)
 	switch (e->kind) {
 	case EXP_CHANGE_RANGE:
 		if (exp_planner_dirty(c->planner, i, e->slba * lba, e->nlb * lba, gone) < 0)
-			exp_log(LOG_DEBUG, "dirty map is short of memory: everything is dirty");
+			exp_log(LOG_DEBUG, "a change is marked coarser than it was told");
 		break;
 	case EXP_CHANGE_ALL:
 		if (exp_planner_dirty(c->planner, i, 0, c->ns[i].bytes, gone) < 0)
-			exp_log(LOG_DEBUG, "dirty map is short of memory: everything is dirty");
+			exp_log(LOG_DEBUG, "a change is marked coarser than it was told");
 		break;
 	case EXP_CHANGE_NOTHING: break;
 	}

@@ -17,6 +17,7 @@
 #include "jobs.h"
 #include "peer_conn.h"
 #include "peers.h"
+#include "preflight.h"
 #include "resolve.h"
 #include "store.h"
 #include "wire/session.h"
@@ -240,6 +241,7 @@ static int on_opened(void *arg, struct expd_conn *c, const struct exp_msg_hello 
 	exp_log(LOG_INFO, "peer connected", kv_s("peer", pe->cfg->name.s),
 		kv_s("address", expd_conn_address(c)), kv_i("skew_ms", pe->skew_ms));
 	expd_store_peer_seen(p->x->store, &pe->cfg->name, hello);
+	expd_preflight_link(p->x, &pe->cfg->name);
 	expd_jobs_link(p->x->jobs, &pe->cfg->name, true);
 	return 0;
 }

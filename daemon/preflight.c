@@ -110,6 +110,13 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 	finish(p, &err);
 }
 
+void expd_preflight_link(struct expd *x, const struct exp_name *peer)
+{
+	for (struct expd_preflight *p = x->preflights; p; p = p->next)
+		if (!p->reading && !strcmp(p->rec->peer.s, peer->s))
+			ask(p);
+}
+
 static int run_refresh(struct exp_device *d, void *arg, struct exp_error *err)
 {
 	struct expd_preflight *p = arg;

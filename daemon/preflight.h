@@ -41,6 +41,9 @@ void expd_preflight_cancel(struct expd_preflight *p); /* without @fn; NULL is fi
 /** expd_preflight_end_all - the daemon ends: whoever waits is told so */
 void expd_preflight_end_all(struct expd *x);
 
+/** expd_preflight_link - @peer is connected now: what could not be asked is */
+void expd_preflight_link(struct expd *x, const struct exp_name *peer);
+
 /** expd_preflight_message - a CAPS_REPLY came from @peer */
 void expd_preflight_message(struct expd *x, const struct exp_name *peer, const struct exp_msg *m);
 
