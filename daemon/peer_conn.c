@@ -36,6 +36,7 @@ struct expd_conn {
 	void *arg;
 	int fd;
 	bool inbound;
+	bool refused; /* not who it should be: it is told so, and nothing that it says counts */
 	enum phase phase;
 	struct exp_chan *chan;
 	struct exp_sess *sess;
@@ -137,6 +138,7 @@ static int identified(struct expd_conn *c, struct exp_error *err)
 	if (r2 < 0)
 		return r2;
 	if (r < 0) {
+		c->refused = true;
 		fail(c, &refused);
 		exp_sess_bye(c->sess, exp_mono_ms(), &refused);
 	}
@@ -146,8 +148,12 @@ static int identified(struct expd_conn *c, struct exp_error *err)
 static int on_event(struct expd_conn *c, struct exp_sess_event *ev, struct exp_error *err)
 {
 	switch (ev->type) {
-	case EXP_SESS_EV_HELLO: return c->ops->opened(c->arg, c, &ev->msg.hello, err);
-	case EXP_SESS_EV_MSG: c->ops->message(c->arg, c, &ev->msg); return 0;
+	case EXP_SESS_EV_HELLO:
+		return c->refused ? 0 : c->ops->opened(c->arg, c, &ev->msg.hello, err);
+	case EXP_SESS_EV_MSG:
+		if (!c->refused)
+			c->ops->message(c->arg, c, &ev->msg);
+		return 0;
 	case EXP_SESS_EV_BYE:
 		if (ev->msg.reason.code != EXP_CODE_OK) {
 			exp_error_wrap(&ev->msg.reason, 0, "peer ended the connection");

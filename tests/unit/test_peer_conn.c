@@ -28,7 +28,7 @@ struct end {
 	struct expd_conn *conn;
 	const char *refuse;       /* identity is refused with this */
 	const char *refuse_hello; /* and the hello with this */
-	bool end_at_hello, drop_at_message;
+	bool end_at_hello, talk_at_hello, drop_at_message;
 	unsigned int identified, opened, messages, closed, bulks;
 	char uri[EXP_TLS_URI_MAX + 1];
 	char build[64];
@@ -83,6 +83,8 @@ static int on_hello(void *arg, struct expd_conn *c, struct exp_msg_hello *ret,
 	return 0;
 }
 
+static int send_one(struct end *e, uint64_t request);
+
 static int on_opened(void *arg, struct expd_conn *c, const struct exp_msg_hello *hello,
 		     struct exp_error *err)
 {
@@ -94,6 +96,8 @@ static int on_opened(void *arg, struct expd_conn *c, const struct exp_msg_hello 
 	snprintf(e->build, sizeof(e->build), "%s", hello->build);
 	if (e->end_at_hello)
 		expd_conn_end(c, NULL);
+	if (e->talk_at_hello)
+		assert_int_equal(send_one(e, 1), 0);
 	if (e->refuse_hello)
 		return exp_error_set(err, EXP_CODE_CONFLICT, EINVAL, "%s", e->refuse_hello);
 	return 0;
@@ -316,6 +320,7 @@ static void test_identity_that_is_not_known(void **state)
 		struct end *host = who ? &lab->a : &lab->b, *stranger = who ? &lab->b : &lab->a;
 
 		host->refuse = "this host does not know you";
+		stranger->talk_at_hello = true; /* and what it says then does not count */
 		dial(lab);
 		until(lab, lab->a.closed && lab->b.closed);
 		assert_error(&host->why, EXP_CODE_PEER_UNKNOWN, "does not know you");
