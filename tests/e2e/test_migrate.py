@@ -18,8 +18,8 @@ def hosts(lab):
 def check_steps(done):
     """The blackout is known, and what it consisted of."""
     steps = done["steps_us"]
-    assert all(steps[s] > 0 for s in BLACKOUT_STEPS), steps
-    assert steps["attempt"] > 0 and steps["hold"] == 0
+    assert all(steps[s] > 0 for s in BLACKOUT_STEPS + ("attempt",)), steps
+    assert steps["hold"] == 0
     told = sum(steps[s] for s in BLACKOUT_STEPS)
     assert told <= done["blackout_us"] < told + 1_000_000  # commits lie between the steps
 
@@ -63,12 +63,18 @@ def test_live_deep_queues(lab, doorbells):
     """Every queue is full when the guest is suspended; all of it is completed at the other end."""
     hosts = Hosts(lab, ssd_args={"doorbells": doorbells})
     export, vm = start_vm(lab, hosts.a, "--rate", 0, "--depth", 32, "--entries", 33)
-    done = vm.migrate(export, hosts.b)
-    check_steps(done)
+    m = hosts.a.migrate(export["id"], "b", hold=["commit"])
+    vm.prepare_target(hosts.b, m["id"])
+    wait_for(lambda: hosts.a.migration(m["id"])["waiting_for"] == "commit", "it is restored")
+    wait_for(lambda: vm.guest.status()["outstanding"] == 4 * 32, "every slot is taken")
+    vm.take_over()
+    hosts.a.verb(m["id"], "commit")
+    hosts.b.wait_state(m["id"], "active", "done")
+    vm.arrive()
+    hosts.a.wait_state(m["id"], "done")
     hosts.check_owner(export, hosts.b)
     vm.writes_on(2000)
-    report = vm.end_well()
-    assert report["completed_on_arrival"] > 0
+    vm.end_well()
 
 
 @pytest.mark.parametrize("lba", [512, 4096])
