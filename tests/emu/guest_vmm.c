@@ -102,7 +102,10 @@ int emu_vmm_bus_master_on(struct emu_vmm *m, struct exp_error *err)
 
 	if (!m->target)
 		return exp_error_set(err, EXP_CODE_CONFLICT, ENOENT, "no target is attached");
-	r = emu_client_bus_master(m->target, true, err);
+	/* both map one memory, where a real move has two: never two masters of it */
+	r = emu_client_gone(m->function) ? 0 : emu_client_bus_master(m->function, false, err);
+	if (!r)
+		r = emu_client_bus_master(m->target, true, err);
 	if (!r)
 		m->target_master = true;
 	return r;
@@ -205,10 +208,16 @@ int emu_vmm_drop_source(struct emu_vmm *m, struct exp_error *err)
 
 int emu_vmm_drop_target(struct emu_vmm *m, struct exp_error *err)
 {
+	bool had_it = m->target_master;
+	int r;
+
 	if (!m->target)
 		return exp_error_set(err, EXP_CODE_CONFLICT, ENOENT, "no target is attached");
 	m->target_master = false;
-	return let_go(&m->target, "target", err);
+	r = let_go(&m->target, "target", err);
+	if (!r && had_it && !emu_client_gone(m->function))
+		r = emu_client_bus_master(m->function, true, err);
+	return r;
 }
 
 void emu_vmm_memory_pass(struct emu_vmm *m)

@@ -304,9 +304,9 @@ class Vm:
         self.guest.do("memory-pass")
         self.guest.do("bus-master-on")
 
-    def arrive(self):
+    def arrive(self, **how):
         """Steps 4 and 5."""
-        self.guest.do("move")
+        self.guest.do("move", **how)
         self.guest.do("drop-source")
         self.host_before, self.host, self.controller = self.host, self.to, self.to_controller
 
