@@ -17,7 +17,9 @@
 #include "device/subsys.h"
 #include "device_service.h"
 #include "expd.h"
+#include "exports.h"
 #include "job.h"
+#include "jobs.h"
 #include "nvme/ctrl_state.h"
 
 #define LATE_WAIT_MS 1000 /* one look at what is late; repeated until it has completed */
@@ -314,7 +316,7 @@ static int do_build(struct exp_device *d, struct work *w, struct exp_error *err)
 	return 0;
 }
 
-static int set_state_one(struct exp_device *d, const struct exp_job *rec, uint32_t i,
+static int set_state_one(struct exp_device *d, const struct exp_job *rec, uint32_t i, bool repeated,
 			 struct exp_error *err);
 
 static int rebuild_one(struct exp_device *d, struct work *w, uint32_t i, struct exp_error *err)
@@ -348,7 +350,7 @@ static int rebuild_one(struct exp_device *d, struct work *w, uint32_t i, struct 
 		if (!suspended)
 			r = suspend_one(d, p->cntlid, err);
 		if (r == 0 && w->apply_state)
-			r = set_state_one(d, w->rec, i, err);
+			r = set_state_one(d, w->rec, i, true, err);
 		suspended = r == 0;
 	}
 	if (!suspended)
@@ -406,20 +408,28 @@ static int check_state(const struct exp_job *rec, uint32_t i, enum exp_nvme_stat
 	return r;
 }
 
-static int set_state_one(struct exp_device *d, const struct exp_job *rec, uint32_t i,
+/*
+ * A controller takes a state once: then it has the queues of it, until it is disabled. One whose
+ * suspension a reset has ended has them still, and @repeated finds that it was done already.
+ */
+static int set_state_one(struct exp_device *d, const struct exp_job *rec, uint32_t i, bool repeated,
 			 struct exp_error *err)
 {
 	const struct exp_job_export *e = &rec->exports[i];
 	struct exp_state_format format;
 	struct exp_state_load load;
+	bool there = false;
 	int r;
 
 	r = state_format(rec, i, &format, err);
 	if (r == 0)
 		r = check_state(rec, i, format.kind, err);
-	if (r == 0)
-		r = exp_ctrl_load_state(d, e->here.cntlid, &format, e->state, e->state_len, &load,
-					err);
+	if (r == 0 && repeated)
+		r = exp_ctrl_has_queues_of(d, e->here.cntlid, &format, e->state, e->state_len,
+					   &there, err);
+	if (r < 0 || there)
+		return r;
+	r = exp_ctrl_load_state(d, e->here.cntlid, &format, e->state, e->state_len, &load, err);
 	if (r == 0)
 		r = exp_ctrl_commit_state(d, &load, 0, err);
 	return r;
@@ -428,7 +438,7 @@ static int set_state_one(struct exp_device *d, const struct exp_job *rec, uint32
 static int do_set_state(struct exp_device *d, struct work *w, struct exp_error *err)
 {
 	for (uint32_t i = 0; i < w->rec->n_exports; i++) {
-		int r = set_state_one(d, w->rec, i, err);
+		int r = set_state_one(d, w->rec, i, false, err);
 
 		if (r < 0)
 			return exp_error_wrap(err, r, "set state of controller %u",
@@ -555,6 +565,22 @@ static void retire_done(struct expd *x, void *arg, int r, const struct exp_error
 	free(t);
 }
 
+/* The same drive still, and no export that this host knows lies there. */
+static bool surely_ours(struct expd *x, const struct exp_place *old)
+{
+	const struct exp_caps *caps = expd_device_caps(x, &old->device);
+
+	if (!caps || strcmp(caps->serial, old->serial))
+		return false;
+	for (size_t i = 0; i < expd_exports_count(x->exports); i++) {
+		const struct exp_place *p = &expd_exports_at(x->exports, i)->place;
+
+		if (p->nsid == old->nsid && !strcmp(p->device.s, old->device.s))
+			return false;
+	}
+	return !expd_jobs_uses_ns(x->jobs, &old->device, old->nsid);
+}
+
 void expd_job_retire(struct expd_job *j)
 {
 	const struct exp_job *rec = expd_job_record(j);
@@ -565,6 +591,13 @@ void expd_job_retire(struct expd_job *j)
 
 		if (!old->nsid || (!strcmp(old->device.s, now->device.s) && old->nsid == now->nsid))
 			continue;
+		if (!surely_ours(j->x, old)) {
+			exp_log(LOG_WARNING,
+				"a superseded copy is not touched: the drive was "
+				"replaced, or its namespace belongs to another export",
+				kv_s("device", old->device.s), kv_u("nsid", old->nsid));
+			continue;
+		}
 		t = calloc(1, sizeof(*t));
 		if (!t)
 			continue;

@@ -193,6 +193,27 @@ int exp_ctrl_peek_state(struct exp_device *d, uint16_t cntlid,
 	return get_state(d, cntlid, format, max, false, ret, ret_len, err);
 }
 
+int exp_ctrl_has_queues_of(struct exp_device *d, uint16_t cntlid,
+			   const struct exp_state_format *format, const void *state, size_t len,
+			   bool *ret, struct exp_error *err)
+{
+	EXP_CLEANUP(exp_nvme_state_done) struct exp_nvme_ctrl_state given = { 0 };
+	EXP_CLEANUP(exp_nvme_state_done) struct exp_nvme_ctrl_state there = { 0 };
+	uint8_t *image = NULL;
+	size_t n;
+	int r;
+
+	r = exp_nvme_state_parse(state, len, format->kind, &given, err);
+	if (r == 0)
+		r = exp_ctrl_peek_state(d, cntlid, format, EXP_NVME_STATE_MAX, &image, &n, err);
+	if (r == 0)
+		r = exp_nvme_state_parse(image, n, format->kind, &there, err);
+	if (r == 0)
+		*ret = given.n_cq && exp_nvme_state_same_queues(&given, &there);
+	free(image);
+	return r;
+}
+
 /* ---- giving the state ---- */
 
 static int set_piece(struct exp_device *d, const struct exp_state_load *l, enum exp_nvme_seq seq,

@@ -90,6 +90,16 @@ int exp_ctrl_peek_state(struct exp_device *d, uint16_t cntlid,
 			const struct exp_state_format *format, size_t max, uint8_t **ret,
 			size_t *ret_len, struct exp_error *err) EXP_MUST_CHECK;
 
+/**
+ * exp_ctrl_has_queues_of - has the controller the I/O queues of this state, where it has them?
+ *
+ * So it took the state before, and cannot take it again while they exist. Its heads and tails may
+ * be further on: a reset that ended the suspension let it run. False for a state without queues.
+ */
+int exp_ctrl_has_queues_of(struct exp_device *d, uint16_t cntlid,
+			   const struct exp_state_format *format, const void *state, size_t len,
+			   bool *ret, struct exp_error *err) EXP_MUST_CHECK;
+
 /* A state that was sent but does not count yet. */
 struct exp_state_load {
 	uint16_t cntlid;

@@ -112,6 +112,14 @@ int exp_nvme_state_check_limits(const struct exp_nvme_ctrl_state *s,
 				const struct exp_nvme_state_limits *l,
 				struct exp_error *err) EXP_MUST_CHECK;
 
+/**
+ * exp_nvme_state_same_queues - both have these I/O queues: ids, places, sizes, vectors
+ *
+ * Heads, tails and phases may differ: one of them may have run on.
+ */
+bool exp_nvme_state_same_queues(const struct exp_nvme_ctrl_state *a,
+				const struct exp_nvme_ctrl_state *b);
+
 struct exp_nvme_state_summary {
 	size_t bytes;
 	bool whole; /* every CP is set */

@@ -138,6 +138,33 @@ int exp_nvme_state_check_limits(const struct exp_nvme_ctrl_state *s,
 	return 0;
 }
 
+static bool same_sq(const struct exp_nvme_sq_state *a, const struct exp_nvme_sq_state *b)
+{
+	return a->qid == b->qid && a->cqid == b->cqid && a->base == b->base &&
+	       a->qsize == b->qsize && a->contiguous == b->contiguous && a->priority == b->priority;
+}
+
+static bool same_cq(const struct exp_nvme_cq_state *a, const struct exp_nvme_cq_state *b)
+{
+	return a->qid == b->qid && a->base == b->base && a->qsize == b->qsize &&
+	       a->contiguous == b->contiguous && a->interrupts == b->interrupts &&
+	       a->vector == b->vector;
+}
+
+bool exp_nvme_state_same_queues(const struct exp_nvme_ctrl_state *a,
+				const struct exp_nvme_ctrl_state *b)
+{
+	if (a->n_sq != b->n_sq || a->n_cq != b->n_cq)
+		return false;
+	for (uint32_t i = 0; i < a->n_sq; i++)
+		if (!same_sq(&a->sq[i], &b->sq[i]))
+			return false;
+	for (uint32_t i = 0; i < a->n_cq; i++)
+		if (!same_cq(&a->cq[i], &b->cq[i]))
+			return false;
+	return true;
+}
+
 void exp_nvme_state_summarize(const struct exp_nvme_ctrl_state *s,
 			      struct exp_nvme_state_summary *ret)
 {

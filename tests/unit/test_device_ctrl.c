@@ -271,6 +271,37 @@ static void test_load_refused_names_the_byte(void **state)
 	tear_down(&r);
 }
 
+/* What took the state has its queues, wherever their heads are by now; without queues none. */
+static void test_has_queues_of(void **state)
+{
+	uint8_t other[7256];
+	bool has = false;
+	struct rig r;
+
+	(void)state;
+	set_up(&r);
+	assert_int_equal(r.f->state_len, sizeof(other));
+	assert_ok(exp_ctrl_has_queues_of(r.d, FAKE_GUEST, &queues_only, r.f->state, sizeof(other),
+					 &has, &err),
+		  &err);
+	assert_true(has);
+	memcpy(other, r.f->state, sizeof(other));
+	other[48 + 8 + 16] ^= 1; /* head of the first submission queue */
+	assert_ok(exp_ctrl_has_queues_of(r.d, FAKE_GUEST, &queues_only, other, sizeof(other), &has,
+					 &err),
+		  &err);
+	assert_true(has);
+	other[48 + 8 + 2] ^= 1; /* its address */
+	assert_ok(exp_ctrl_has_queues_of(r.d, FAKE_GUEST, &queues_only, other, sizeof(other), &has,
+					 &err),
+		  &err);
+	assert_false(has);
+	assert_int_equal(exp_ctrl_has_queues_of(r.d, FAKE_GUEST, &queues_only, other, 52, &has,
+						&err),
+			 -EBADMSG);
+	tear_down(&r);
+}
+
 /* ---- is it live? ---- */
 
 /* One that is off answers 1/1Fh; the others 0/0Ch, since no state was begun. */
@@ -373,6 +404,7 @@ int main(void)
 		cmocka_unit_test(test_suspend_and_resume_encodings),
 		cmocka_unit_test(test_load_then_commit),
 		cmocka_unit_test(test_load_refused_names_the_byte),
+		cmocka_unit_test(test_has_queues_of),
 		cmocka_unit_test(test_is_live),
 		cmocka_unit_test(test_is_live_never_disturbs_a_load),
 		cmocka_unit_test(test_late_question_holds_up_a_load),

@@ -558,6 +558,56 @@ static int parse_reference(const uint8_t *p, size_t len, struct exp_error *err)
 	return round_trip(p, len, EXP_NVME_STATE_REFERENCE, err);
 }
 
+/* One difference at a time: what runs on may differ, what was set up may not. */
+static void test_same_queues(void **state)
+{
+	struct exp_nvme_ctrl_state a, b;
+	struct exp_nvme_sq_state sq;
+	struct exp_nvme_cq_state cq;
+	struct exp_error err = { 0 };
+	size_t n = make(QUEUES_IMAGE);
+
+	(void)state;
+	assert_ok(exp_nvme_state_parse(image, n, EXP_NVME_STATE_QUEUES, &a, &err), &err);
+	assert_ok(exp_nvme_state_parse(image, n, EXP_NVME_STATE_QUEUES, &b, &err), &err);
+	sq = a.sq[0];
+	cq = a.cq[0];
+	b.sq[0].head++;
+	b.sq[0].tail++;
+	b.cq[0].head++;
+	b.cq[0].tail++;
+	b.cq[0].slot0_phase = !cq.slot0_phase;
+	assert_true(exp_nvme_state_same_queues(&a, &b));
+#define DIFFERS(part, field, other)                               \
+	do {                                                      \
+		b.part[0].field = other;                          \
+		assert_false(exp_nvme_state_same_queues(&a, &b)); \
+		b.part[0] = part;                                 \
+		assert_true(exp_nvme_state_same_queues(&a, &b));  \
+	} while (0)
+	DIFFERS(sq, qid, 2);
+	DIFFERS(sq, cqid, 2);
+	DIFFERS(sq, base, sq.base + 4096);
+	DIFFERS(sq, qsize, 31);
+	DIFFERS(sq, priority, 1);
+	DIFFERS(sq, contiguous, false);
+	DIFFERS(cq, qid, 2);
+	DIFFERS(cq, base, cq.base + 4096);
+	DIFFERS(cq, qsize, 31);
+	DIFFERS(cq, vector, 2);
+	DIFFERS(cq, interrupts, !cq.interrupts);
+	DIFFERS(cq, contiguous, false);
+#undef DIFFERS
+	b.n_sq = 0;
+	assert_false(exp_nvme_state_same_queues(&a, &b));
+	b.n_sq = 1;
+	b.n_cq = 0;
+	assert_false(exp_nvme_state_same_queues(&a, &b));
+	b.n_cq = 1;
+	exp_nvme_state_done(&a);
+	exp_nvme_state_done(&b);
+}
+
 static int parse_vendor(const uint8_t *p, size_t len, struct exp_error *err)
 {
 	return round_trip(p, len, EXP_NVME_STATE_VENDOR, err);
@@ -635,6 +685,7 @@ int main(void)
 		cmocka_unit_test(test_memory_of_scattered_queues_is_refused),
 		cmocka_unit_test(test_limits_of_the_target),
 		cmocka_unit_test(test_summary_counts_over_the_wrap),
+		cmocka_unit_test(test_same_queues),
 		cmocka_unit_test(test_formats_by_value),
 		cmocka_unit_test(test_images_round_trip_cut_short_and_mutated),
 		cmocka_unit_test(test_mutated_images_stay_inside_the_guest),
