@@ -198,6 +198,21 @@ void expd_job_send(struct expd_job *j, const struct exp_msg *m)
 			kv_s("what", exp_msg_name(m->type)), kv_s("error", err.msg));
 }
 
+/* A FINAL that cannot be built will not be built later: the attempt ends, with the reason. */
+static void final_failed(struct expd_job *j, int r)
+{
+	j->late = (struct exp_event){ .type = EXP_EV_COPY, .copy = { .news = EXP_COPY_FAILED } };
+	if (r == -E2BIG)
+		exp_error_set(&j->late.copy.err, EXP_CODE_TOO_LARGE, E2BIG,
+			      "more than %d ranges were dirty after Suspend: lower "
+			      "blackout_limit_ms, or try when the guest writes less",
+			      EXP_MSG_DIGESTS_MAX);
+	else
+		exp_error_set(&j->late.copy.err, EXP_CODE_NO_MEMORY, ENOMEM,
+			      "last message: out of memory");
+	j->have_late = true;
+}
+
 static void send_action(struct expd_job *j, const struct exp_action *a)
 {
 	struct exp_msg m;
@@ -209,6 +224,8 @@ static void send_action(struct expd_job *j, const struct exp_action *a)
 		r = expd_copy_src_fill_final(j->copy_src, m.final);
 	if (r == 0)
 		expd_job_send(j, &m);
+	else
+		final_failed(j, r);
 	exp_msg_done(&m);
 }
 
@@ -438,6 +455,19 @@ enum exp_verb_answer expd_job_verb(struct expd_job *j, enum exp_verb verb,
 	return plan.verb;
 }
 
+/* Once per cause, since much is tried again and again; that the VMM is waited for is no failure. */
+static void step_failed(struct expd_job *j, const struct exp_error *err)
+{
+	char id[EXP_UUID_TEXT];
+
+	if (err->code == EXP_CODE_BUSY || !strcmp(j->last_failure, err->msg))
+		return;
+	memcpy(j->last_failure, err->msg, sizeof(j->last_failure));
+	exp_log(LOG_WARNING, "a step of a migration failed",
+		kv_s("mig", exp_uuid_format(&j->id, id)), kv_s("what", exp_act_name(j->act)),
+		kv_s("error", err->msg));
+}
+
 void expd_job_done(struct expd_job *j, uint32_t step, int r, const struct exp_act_result *result,
 		   const struct exp_error *err)
 {
@@ -447,6 +477,8 @@ void expd_job_done(struct expd_job *j, uint32_t step, int r, const struct exp_ac
 	if (!j->running || j->step != step)
 		return;
 	j->running = false;
+	if (r < 0)
+		step_failed(j, err);
 	/* rolled back as far as the guest can tell: what is left is the peer's to clear up */
 	if (r == 0 && j->src && j->act == EXP_ACT_VERIFY_RUNS)
 		expd_jobs_guest_runs(j);

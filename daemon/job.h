@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "control/api.h"
 #include "handover/dst.h"
 #include "handover/src.h"
 #include "model/job.h"
@@ -28,7 +29,8 @@ struct expd_request;
 /* A control request that waits for a commit before it can be answered. */
 struct expd_waiting_verb {
 	struct expd_request *rq;
-	enum exp_verb verb;
+	enum exp_verb verb; /* 0: the start itself, answered when the job is durable */
+	struct exp_api_target_ready memory; /* of TARGET_READY */
 	struct expd_waiting_verb *next;
 };
 
@@ -47,6 +49,7 @@ struct expd_job {
 	bool running;  /* an action is outstanding ... */
 	uint32_t step; /* ... this one */
 	enum exp_act act;
+	char last_failure[sizeof(((struct exp_error *)0)->msg)]; /* of a step; told once */
 	bool ended;       /* published; kept for those who ask */
 	bool in_blackout; /* from the commit of switching until a guest runs again */
 	uint64_t ignored; /* messages that meant nothing */
