@@ -11,7 +11,9 @@
 #include "base/uuid.h"
 #include "model/states.h"
 
-#define EXP_NAME_MAX         63   /* device and peer names of the configuration, bytes */
+#define EXP_NAME_MAX 63 /* device and peer names of the configuration, bytes */
+/* One more for each attempt that was ever made: far above any, far below what a database holds. */
+#define EXP_EPOCH_MAX        (UINT64_C(1) << 48)
 #define EXP_SERIAL_MAX       20   /* Identify Controller SN */
 #define EXP_CONFIG_STATE_MAX 4096 /* bytes; the Reference template has 412 */
 

@@ -88,7 +88,7 @@ static int check_job(struct exp_wire_ctx *c, const struct exp_msg *m, enum exp_r
 		if (r < 0)
 			return r;
 		r = exp_wire_check_range(c, "job.exports.epoch", m->exports[i].epoch, 1,
-					 UINT64_MAX);
+					 EXP_EPOCH_MAX);
 		if (r < 0)
 			return r;
 		for (uint32_t k = 0; k < i; k++)

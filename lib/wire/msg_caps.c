@@ -190,14 +190,13 @@ const struct exp_wire_type exp_wire_caps = { caps_get, caps_put, caps_check };
 /* --- struct exp_caps --- */
 
 /* Fields that are copied as they are, and those that must fit into 8 or 16 bits. */
+/* clang-format never agrees with itself on these. */
+/* clang-format off */
 #define SAME(X) X(ver) X(flags) X(total_bytes) X(free_bytes) X(mcdq_queues)
 #define U8(X)   X(mdts) X(vwc) X(acl) X(aerl) X(sqes) X(cqes) X(dlfeat)
-#define U16(X)                                                                                \
-	X(cntlid)                                                                             \
-	X(oacs)                                                                               \
-	X(oncs)                                                                               \
-	X(fuses) X(awun) X(awupf) X(acwu) X(nsqs) X(ncqs) X(mqes) X(max_exports) X(n_exports) \
-		X(mcmr) X(mcdqpc)
+#define U16(X)  X(cntlid) X(oacs) X(oncs) X(fuses) X(awun) X(awupf) X(acwu) X(nsqs) X(ncqs) \
+		X(mqes) X(max_exports) X(n_exports) X(mcmr) X(mcdqpc)
+/* clang-format on */
 #define TEXT(X) X(model) X(serial) X(firmware) X(no_change_log) X(no_ns_data)
 
 static int device_lists_get(struct exp_wire_ctx *c, const Exp__DeviceCaps *in, struct exp_caps *d)

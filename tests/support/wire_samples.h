@@ -236,7 +236,7 @@ static inline void sample_msg(struct exp_msg *m, enum exp_msg_type type)
 				  : (unsigned int)EXP_DST_RESTORED;
 		m->n_exports = 2;
 		m->exports[0] = (struct exp_msg_export){ sample_uuid(0x60), 5 };
-		m->exports[1] = (struct exp_msg_export){ sample_uuid(0x61), UINT64_MAX };
+		m->exports[1] = (struct exp_msg_export){ sample_uuid(0x61), EXP_EPOCH_MAX };
 	}
 	sample_body(m);
 }

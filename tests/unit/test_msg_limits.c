@@ -42,6 +42,8 @@ static void test_job_fields(void **state)
 	REFUSED(QUERY, m.n_exports = 0, "query: number of job.exports is 0, at least 1");
 	REFUSED(QUERY, m.n_exports = 17, "query: number of job.exports is 17, at most 16");
 	REFUSED(QUERY, m.exports[1].epoch = 0, "query: job.exports.epoch is 0, at least 1");
+	REFUSED(QUERY, m.exports[1].epoch = EXP_EPOCH_MAX + 1,
+		"query: job.exports.epoch is 281474976710657, at most 281474976710656");
 	REFUSED(QUERY, m.exports[1].id = (struct exp_uuid){ 0 },
 		"query: job.exports.id is the nil");
 	REFUSED(QUERY, m.exports[1].id = m.exports[0].id,
