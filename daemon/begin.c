@@ -54,12 +54,25 @@ static int run_answer(struct exp_db *db, void *arg, struct exp_error *err)
 {
 	struct answer *a = arg;
 	struct exp_export_change c[EXP_JOB_EXPORTS_MAX];
+	struct exp_export now;
 
-	for (uint32_t i = 0; i < a->reply.n_changes; i++)
-		c[i] = (struct exp_export_change){ .id = a->reply.changes[i].id,
-						   .owner = a->reply.changes[i].owner,
-						   .status = a->reply.changes[i].status,
-						   .owner_peer = a->reply.changes[i].owner_peer };
+	/* only floors rise: who owns it is what is durable by now, behind all that was queued */
+	for (uint32_t i = 0; i < a->reply.n_changes; i++) {
+		struct exp_own_change *o = &a->reply.changes[i];
+		int r = exp_exports_get(db, &o->id, &now, err);
+
+		if (r < 0 && r != -ENOENT)
+			return r;
+		if (r == 0) {
+			o->owner.own = now.owner.own;
+			o->status = now.status;
+			o->owner_peer = now.owner_peer;
+		}
+		c[i] = (struct exp_export_change){ .id = o->id,
+						   .owner = o->owner,
+						   .status = o->status,
+						   .owner_peer = o->owner_peer };
+	}
 	return exp_exports_put(db, c, a->reply.n_changes, exp_wall_ms(), err);
 }
 
@@ -179,6 +192,26 @@ static int create_job(struct expd_begin *b, const struct expd_target *t, struct 
 	return 0;
 }
 
+/* A name that this host knows under another id would never fit into its inventory. */
+static void check_names(struct expd *x, const struct exp_msg *m, struct exp_findings *fs)
+{
+	for (uint32_t i = 0; i < m->n_exports; i++) {
+		const struct exp_export_desc *d = &m->prepare.descs[i];
+		const struct exp_api_ref ref = { .by_nqn = true, .nqn = d->nqn };
+		const struct exp_export *e = expd_exports_by_ref(x->exports, &ref);
+		bool twice = false;
+
+		for (uint32_t k = 0; k < i; k++)
+			twice = twice || !strcmp(d->nqn.s, m->prepare.descs[k].nqn.s);
+		if (twice || (e && !exp_uuid_eq(&e->id, &m->exports[i].id)))
+			exp_findings_add(fs, EXP_FINDING_REFUSAL, "NAME_TAKEN",
+					 "one export for each NQN", d->nqn.s, "a free name",
+					 "the destination knows another export called %s, or the "
+					 "request names it twice",
+					 d->nqn.s);
+	}
+}
+
 static void place_found(struct expd *x, void *arg, const struct expd_target *t)
 {
 	struct expd_begin *b = arg, **p;
@@ -201,6 +234,7 @@ static void place_found(struct expd *x, void *arg, const struct expd_target *t)
 		goto out;
 	}
 	*fs = t->findings;
+	check_names(x, &b->prepare, fs);
 	exp_preflight_restart(t->device.s, false, x->config->allow_reset_on_restart,
 			      b->prepare.prepare.dirty, fs);
 	r = exp_findings_error(fs, EXP_CODE_PEER_REFUSED, &err);
@@ -268,6 +302,21 @@ static void old_done(struct expd *x, void *arg, int r, const struct exp_error *e
 	free(o);
 }
 
+/* Whoever lacks the right lacks it for every later message too, so no record is needed. */
+static void refuse_without_trace(struct expd *x, const struct exp_name *peer,
+				 const struct exp_msg *m)
+{
+	const struct exp_known_export known[EXP_JOB_EXPORTS_MAX] = { 0 };
+	struct exp_error err = { 0 };
+	struct exp_reply reply;
+
+	exp_error_set(&err, EXP_CODE_PEER_RIGHTS, EACCES,
+		      "peer %s has not the right may_send at the destination", peer->s);
+	exp_dst_refuse(known, m, &err, &reply);
+	reply.n_changes = 0;
+	send_reply(x, peer, m, &reply);
+}
+
 void expd_jobs_stranger(struct expd_jobs *js, const struct exp_name *peer, const struct exp_msg *m)
 {
 	struct exp_known_export known[EXP_JOB_EXPORTS_MAX];
@@ -277,6 +326,14 @@ void expd_jobs_stranger(struct expd_jobs *js, const struct exp_name *peer, const
 	if (js->x->phase == EXPD_STARTING)
 		return; /* answers only after every record has been looked at */
 	if (m->role == EXP_ROLE_SOURCE) {
+		/* an answer may raise floors for ever: only for who may send here at all */
+		if (!expd_peers_has_right(js->x->peers, peer, EXPD_MAY_SEND)) {
+			exp_log(LOG_WARNING, "message of a peer that may not send here",
+				kv_s("peer", peer->s), kv_s("what", exp_msg_name(m->type)));
+			if (m->type == EXP_MSG_PREPARE)
+				refuse_without_trace(js->x, peer, m);
+			return;
+		}
 		known_exports(js, m, known);
 		exp_dst_answer(known, m, &reply);
 		if (reply.kind == EXP_REPLY_BEGIN)

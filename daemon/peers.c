@@ -471,6 +471,14 @@ struct exp_uuid expd_peers_host(const struct expd_peers *p, const struct exp_nam
 	return pe ? pe->host : (struct exp_uuid){ 0 };
 }
 
+bool expd_peers_has_right(const struct expd_peers *p, const struct exp_name *name,
+			  enum expd_right right)
+{
+	const struct peer *pe = find(p, name->s);
+
+	return pe && (pe->cfg->rights & right);
+}
+
 int expd_peers_allows(const struct expd_peers *p, const struct exp_name *name,
 		      enum expd_right right, const char *nqn, struct exp_error *err)
 {

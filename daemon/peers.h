@@ -47,6 +47,10 @@ void expd_peers_why(const struct expd_peers *p, const struct exp_name *name, str
 /** expd_peers_host - the host id of its last hello; nil before */
 struct exp_uuid expd_peers_host(const struct expd_peers *p, const struct exp_name *name);
 
+/** expd_peers_has_right - whatever the export is called */
+bool expd_peers_has_right(const struct expd_peers *p, const struct exp_name *name,
+			  enum expd_right right);
+
 /** expd_peers_allows - may @name send us (or get from us) an export called @nqn? */
 int expd_peers_allows(const struct expd_peers *p, const struct exp_name *name,
 		      enum expd_right right, const char *nqn, struct exp_error *err);
