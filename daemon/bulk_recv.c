@@ -209,11 +209,8 @@ static int submit(struct receiver *r, unsigned int i, struct exp_error *err)
 		req.buf_off = (size_t)i * EXP_BULK_DATA_MAX;
 		break;
 	case EXP_BULK_DEALLOCATE:
-		/* a hint to this drive, a fact to the guest: it must read as zeros */
-		req.op = exp_nsdata_zero_after_dealloc(r->ns[x->export_index])
-				 ? EXP_NSDATA_DEALLOCATE
-				 : EXP_NSDATA_ZERO;
-		break;
+		/* Deallocate is a hint that a drive may ignore; here it must read as zeros. Write
+		 * Zeroes deallocates where the drive can */
 	case EXP_BULK_ZERO:
 	case EXP_BULK_END: req.op = EXP_NSDATA_ZERO; break;
 	}
@@ -308,7 +305,10 @@ static int end(struct receiver *r, struct exp_error *err)
 	pthread_mutex_lock(&c->lock);
 	e = exp_bulk_track_ended(c->track, r->stream, err);
 	pthread_mutex_unlock(&c->lock);
-	return e < 0 ? e : finish(r, err);
+	if (e == 0)
+		e = finish(r, err);
+	/* the source waits for this: until then it does not know that the tail arrived */
+	return e < 0 ? e : exp_stream_end(r->s, exp_mono_ms() + READ_MS, err);
 }
 
 static int run(struct receiver *r, struct exp_error *err)

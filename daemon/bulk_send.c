@@ -315,7 +315,7 @@ static int send_one(struct sender *s, struct exp_error *err)
 	case EXP_EXTENT_UNALLOCATED:
 	case EXP_EXTENT_DEALLOCATED: x.kind = EXP_BULK_DEALLOCATE; break;
 	}
-	if (sl->last && mem)
+	if (sl->last && mem && !c->everything) /* of all of it would be a second copy */
 		keep_digest(c, &sl->x, mem);
 	if (x.kind != EXP_BULK_DATA)
 		mem = NULL;
@@ -383,6 +383,8 @@ static int finish_stream(struct sender *s, struct exp_error *err)
 	r = exp_stream_write(s->s, head, sizeof(head), deadline, err);
 	if (r == 0)
 		r = exp_stream_end(s->s, deadline, err);
+	if (r == 0) /* the peer ends its side when all of it is durable, or says what went wrong */
+		r = exp_stream_drain(s->s, deadline, err);
 	s->ended = r == 0;
 	return r;
 }

@@ -135,6 +135,9 @@ static void on_note(struct expd_copy_dst *c, enum dst_note what, const struct ex
 			expd_job_copy_news(c->job, EXP_COPY_FAILED, err);
 		return;
 	case DST_NOTE_CHECKED:
+		/* the streams have ended; one that has not writes nothing from here on */
+		atomic_store(&c->stop, true);
+		cancel_streams(c);
 		end_step(c, &c->final_step,
 			 err->code == EXP_CODE_OK ? 0 : -(err->errnum ? err->errnum : EIO), err);
 		return;
@@ -218,8 +221,8 @@ void expd_copy_dst_session(struct expd_job *j, const struct exp_msg *m)
 		return;
 	}
 	c = j->copy_dst;
-	if (c->stopped || c->draining)
-		return;
+	if (c->stopped || c->draining || c->checking)
+		return; /* what FINAL names is being looked at: nothing new is let in */
 	if (m->session.session == c->session) { /* our answer was lost */
 		if (!c->used)
 			answer_session(c, m->request);
@@ -260,7 +263,8 @@ void expd_copy_dst_stream(struct expd_job *j, const struct exp_bulk_open *open,
 	struct recv_thread *t;
 
 	/* bound to the job, its present session, and a token that each stream may spend once */
-	if (!c || c->stopped || c->draining || open->session != c->session ||
+	if (!c || c->stopped || c->draining || c->checking ||
+	    expd_job_state(j) != EXP_DST_RECEIVING || open->session != c->session ||
 	    open->stream >= c->streams || c->used >> open->stream & 1 ||
 	    !exp_digest_equal(open->token, c->token, sizeof(c->token))) {
 		exp_log(LOG_WARNING,

@@ -82,8 +82,11 @@ static int check_namespace(struct expd_copy_dst *c, uint32_t i, struct exp_error
 	for (uint32_t k = 0; r == 0 && k < c->final->n_digests; k++) {
 		const struct exp_msg_digest *d = &c->final->digests[k];
 
-		if (d->export_index == i && !atomic_load(&c->stop))
-			r = compare(c, ns, &buf, d, err);
+		if (d->export_index != i)
+			continue;
+		r = atomic_load(&c->stop)
+			    ? exp_error_set(err, EXP_CODE_ABORTED, ECANCELED, "stopped")
+			    : compare(c, ns, &buf, d, err);
 	}
 	return r;
 }
