@@ -270,6 +270,19 @@ const struct exp_job *expd_jobs_holder(const struct expd_jobs *js, const struct 
 	return NULL;
 }
 
+bool expd_jobs_uses_ns(const struct expd_jobs *js, const struct exp_name *device, uint32_t nsid)
+{
+	for (const struct expd_job *j = js->list; j; j = j->next) {
+		const struct exp_job *rec = expd_job_record(j);
+
+		for (uint32_t i = 0; !j->ended && i < rec->n_exports; i++)
+			if (rec->exports[i].here.nsid == nsid &&
+			    !strcmp(rec->exports[i].here.device.s, device->s))
+				return true;
+	}
+	return false;
+}
+
 bool expd_jobs_takes(const struct expd_jobs *js, const struct exp_name *device, uint16_t cntlid)
 {
 	for (const struct expd_job *j = js->list; j; j = j->next) {

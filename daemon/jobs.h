@@ -59,6 +59,9 @@ unsigned int expd_jobs_open(const struct expd_jobs *js);
 /** expd_jobs_holder - the open job that holds export @id, or NULL */
 const struct exp_job *expd_jobs_holder(const struct expd_jobs *js, const struct exp_uuid *id);
 
+/** expd_jobs_uses_ns - an open job works on namespace @nsid of @device */
+bool expd_jobs_uses_ns(const struct expd_jobs *js, const struct exp_name *device, uint32_t nsid);
+
 /** expd_jobs_takes - an open destination job builds on controller @cntlid of @device */
 bool expd_jobs_takes(const struct expd_jobs *js, const struct exp_name *device, uint16_t cntlid);
 

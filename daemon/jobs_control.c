@@ -101,6 +101,11 @@ static int record_from(struct expd *x, const struct exp_api_migration *m, struct
 				err, EXP_CODE_BUSY, EBUSY,
 				"exports[%u]: %s is held by migration %s", i, e->desc.nqn.s,
 				exp_uuid_format(&expd_jobs_holder(x->jobs, &e->id)->id, id));
+		if (!exp_uuid_is_nil(&e->job))
+			return exp_error_set(err, EXP_CODE_BUSY, EBUSY,
+					     "exports[%u]: %s is being created or deleted by "
+					     "another request",
+					     i, e->desc.nqn.s);
 		je->id = e->id;
 		je->desc = e->desc;
 		je->here = e->place;
@@ -269,7 +274,8 @@ static void answer_verb(struct expd_job *j, struct expd_waiting_verb *w)
 		free(w);
 		return;
 	}
-	switch (j->ended ? EXP_VERB_NONE : expd_job_verb(j, w->verb, NULL, 0, &err)) {
+	switch (j->ended ? EXP_VERB_NONE
+			 : expd_job_verb(j, w->verb, w->memory.memory, w->memory.n_memory, &err)) {
 	case EXP_VERB_WAIT:
 		w->next = j->waiting;
 		j->waiting = w;
@@ -335,14 +341,6 @@ void expd_jobs_verb(struct expd *x, struct expd_request *rq, const char *id, enu
 		expd_reply_error(rq, &err);
 		return;
 	}
-	if (verb == EXP_VERB_TARGET_READY && !j->ended) {
-		if (expd_job_verb(j, verb, memory->memory, memory->n_memory, &err) ==
-		    EXP_VERB_ACCEPTED)
-			reply_job(rq, 202, j);
-		else
-			expd_reply_error(rq, &err);
-		return;
-	}
 	w = calloc(1, sizeof(*w));
 	if (!w) {
 		exp_error_set(&err, EXP_CODE_NO_MEMORY, ENOMEM, "out of memory");
@@ -351,6 +349,8 @@ void expd_jobs_verb(struct expd *x, struct expd_request *rq, const char *id, enu
 	}
 	w->rq = rq;
 	w->verb = verb;
+	if (memory)
+		w->memory = *memory;
 	answer_verb(j, w);
 }
 
