@@ -306,16 +306,33 @@ static const struct expd_conn_ops conn_ops = {
 	.closed = on_closed,
 };
 
+/* Full: whoever has said nothing for the longest time goes, or a crowd could keep real peers out.
+ */
+static void make_room(struct expd_peers *p)
+{
+	struct line *oldest = NULL;
+
+	for (struct line *l = p->lines; l; l = l->next) /* the newest comes first */
+		if (!l->peer)
+			oldest = l;
+	if (!oldest || p->strangers < INBOUND_MAX)
+		return;
+	expd_conn_drop(oldest->conn);
+	line_free(oldest);
+}
+
 static void on_accept(struct evconnlistener *l, evutil_socket_t fd, struct sockaddr *sa, int len,
 		      void *arg)
 {
 	struct expd_peers *p = arg;
 	struct exp_error err = { 0 };
-	struct line *line = p->strangers < INBOUND_MAX ? line_new(p, NULL, &err) : NULL;
+	struct line *line;
 
 	(void)l;
 	(void)sa;
 	(void)len;
+	make_room(p);
+	line = line_new(p, NULL, &err);
 	if (!line) {
 		close(fd);
 		return;
