@@ -135,7 +135,8 @@ static void commit_done(struct expd *x, void *arg, int r, const struct exp_error
 		if (r < 0) {
 			ev.type = EXP_EV_COMMIT_FAILED;
 			ev.commit.err = *err;
-			exp_log(LOG_ERR, "commit failed", kv_s("error", err->msg));
+			exp_log(LOG_ERR, "commit failed", kv_s("error", err->msg),
+				kv_s("path", x->config->state_dir));
 		}
 		tell(j, &ev, &plan);
 		expd_jobs_answer_waiting(j);

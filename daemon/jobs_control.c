@@ -89,7 +89,10 @@ static int record_from(struct expd *x, const struct exp_api_migration *m, struct
 
 		if (!e || !*e->desc.nqn.s)
 			return exp_error_set(err, EXP_CODE_NOT_FOUND, ENOENT,
-					     "exports[%u]: this host knows no such export", i);
+					     "exports[%u]: this host knows no export %s", i,
+					     m->exports[i].by_nqn
+						     ? m->exports[i].nqn.s
+						     : exp_uuid_format(&m->exports[i].id, id));
 		if (!e->owner.own)
 			return exp_error_set(err, EXP_CODE_NOT_OWNER, EPERM,
 					     "exports[%u]: %s is %s here%s%s", i, e->desc.nqn.s,

@@ -61,8 +61,11 @@ static int check_config(const char *path)
 	r = expd_config_load(path, &c, &err);
 	if (r == 0)
 		r = load_tls(c, &tls, &err);
-	if (r == 0)
+	if (r == 0) {
 		r = exp_tls_ctx_check(tls, (int64_t)(exp_wall_ms() / 1000), &err);
+		if (r < 0)
+			exp_error_wrap(&err, r, "%s", c->cert_file);
+	}
 	if (r < 0) {
 		fprintf(stderr, "expd: %s\n", err.msg);
 		return 1;
