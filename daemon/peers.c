@@ -118,6 +118,9 @@ static void lost(struct peer *pe, const struct exp_error *err)
 	memcpy(pe->said, err->msg, sizeof(pe->said));
 	pe->error = *err;
 	redial_later(pe);
+	if (err->code == EXP_CODE_PEER_UNKNOWN || err->code == EXP_CODE_TLS ||
+	    err->code == EXP_CODE_CERT_EXPIRED || err->code == EXP_CODE_VERSION)
+		expd_preflight_refused(pe->all->x, &pe->cfg->name, err);
 }
 
 static void on_resolved(void *arg, const struct expd_address *a, const struct exp_error *failed)

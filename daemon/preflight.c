@@ -117,6 +117,19 @@ void expd_preflight_link(struct expd *x, const struct exp_name *peer)
 			ask(p);
 }
 
+void expd_preflight_refused(struct expd *x, const struct exp_name *peer,
+			    const struct exp_error *err)
+{
+	struct exp_error why = *err;
+
+	exp_error_wrap(&why, 0, "peer %s", peer->s);
+	for (struct expd_preflight *p = x->preflights, *next; p; p = next) {
+		next = p->next;
+		if (!p->reading && !strcmp(p->rec->peer.s, peer->s))
+			finish(p, &why);
+	}
+}
+
 static int run_refresh(struct exp_device *d, void *arg, struct exp_error *err)
 {
 	struct expd_preflight *p = arg;

@@ -44,6 +44,10 @@ void expd_preflight_end_all(struct expd *x);
 /** expd_preflight_link - @peer is connected now: what could not be asked is */
 void expd_preflight_link(struct expd *x, const struct exp_name *peer);
 
+/** expd_preflight_refused - @peer is not who it should be, or we are not to it: no use to wait */
+void expd_preflight_refused(struct expd *x, const struct exp_name *peer,
+			    const struct exp_error *err);
+
 /** expd_preflight_message - a CAPS_REPLY came from @peer */
 void expd_preflight_message(struct expd *x, const struct exp_name *peer, const struct exp_msg *m);
 
