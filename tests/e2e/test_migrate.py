@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Moves between two hosts: the guest loses nothing, sees no other device, and one host owns it."""
 
+import signal
+
 import pytest
 
 from lib.hosts import MIB, Hosts, Problem, Vm
@@ -111,6 +113,32 @@ def test_other_answers(lab):
     vm.migrate(export, hosts.a)
     vm.writes_on()
     hosts.wait_clean(export, hosts.a)
+    vm.end_well()
+
+
+def test_change_log_overflows(lab, hosts):
+    """The daemon stands still while the guest writes: what the log lost is copied all the same."""
+    export, vm = start_vm(lab, hosts.a, "--rate", 0, "--depth", 32, "--entries", 33, "--size-max",
+                          "4K", "--read-percent", 0)
+    m = hosts.a.migrate(export["id"], "b", hold=["switch"])
+    vm.prepare_target(hosts.b, m["id"])
+    hosts.a.wait_state(m["id"], "ready")
+    hosts.a.daemon.popen.send_signal(signal.SIGSTOP)
+    vm.writes_on(100_000)  # the log has room for 65,536 entries
+    hosts.a.daemon.popen.send_signal(signal.SIGCONT)
+    wait_for(lambda: hosts.a.migration(m["id"])["log"]["overflows"], "the overflow is noticed")
+
+    def switched():
+        try:
+            return hosts.a.verb(m["id"], "switchover")
+        except Problem as e:
+            assert e.code == "CONFLICT", e
+            return None
+
+    wait_for(switched, "it is ready again")
+    vm.follow(m["id"])
+    hosts.check_owner(export, hosts.b)
+    vm.writes_on()
     vm.end_well()
 
 
