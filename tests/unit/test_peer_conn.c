@@ -715,6 +715,20 @@ static void test_tls_ends_without_a_bye(void **state)
 	lab_free(lab);
 }
 
+/* The first reason is the one that counts: that its line broke too is no news. */
+static void test_stranger_that_hangs_up(void **state)
+{
+	struct lab *lab = lab_new(state, "a", "b");
+	struct raw w;
+
+	lab->b.refuse = "this host does not know you";
+	raw_handshake(lab, &w);
+	raw_end(&w);
+	until(lab, lab->b.closed);
+	assert_error(&lab->b.why, EXP_CODE_PEER_UNKNOWN, "does not know you");
+	lab_free(lab);
+}
+
 static void test_a_peer_that_never_reads(void **state)
 {
 	struct lab *lab = lab_new(state, "a", "b");
@@ -841,6 +855,7 @@ int main(void)
 		cmocka_unit_test(test_bulk_connection_that_is_not_one),
 		cmocka_unit_test(test_the_end_in_each_phase),
 		cmocka_unit_test(test_tls_ends_without_a_bye),
+		cmocka_unit_test(test_stranger_that_hangs_up),
 		cmocka_unit_test(test_a_peer_that_never_reads),
 		cmocka_unit_test(test_bulk_hand_over_keeps_every_byte),
 	};
