@@ -186,7 +186,7 @@ static int parse_namespace(const struct emu_identity *id, uint32_t nsid, struct 
 static int set_features(struct emu_vm *vm, const uint8_t *ctrl, struct exp_error *err)
 {
 	uint16_t n = vm->c.work.queues;
-	uint32_t dw0, oaes = exp_le32(ctrl + 92);
+	uint32_t dw0 = 0, oaes = exp_le32(ctrl + 92);
 	int r = admin(vm,
 		      (struct emu_admin){
 			      .opcode = OPC_SET_FEATURES,

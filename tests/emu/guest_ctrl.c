@@ -46,7 +46,7 @@ static int read32(struct emu_client *cl, uint32_t off, uint32_t *ret, struct exp
 static int wait_ready(struct emu_client *cl, bool ready, struct exp_error *err)
 {
 	uint64_t cap, deadline;
-	uint32_t csts;
+	uint32_t csts = 0;
 	int r = emu_client_reg_read(cl, REG_CAP, 8, &cap, err);
 
 	if (r < 0)

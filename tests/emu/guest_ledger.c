@@ -290,6 +290,7 @@ bool emu_ledger_check(struct emu_ledger *l, uint64_t block, const void *data)
 	size_t n = EMU_BLOCK / l->c.lba_bytes, wrong = n;
 	bool uniform = true;
 
+	assert(n > 0); /* a block has at least one sector of the namespace */
 	if (e->may & MAY_ANY)
 		return true;
 	for (size_t i = 0; i < n; i++) {
@@ -314,8 +315,7 @@ bool emu_ledger_check(struct emu_ledger *l, uint64_t block, const void *data)
 uint32_t emu_ledger_adopt(struct emu_ledger *l, uint64_t block, const void *data)
 {
 	struct emu_entry *e = &l->entry[block];
-	struct found f[EMU_BLOCK / 512];
-	size_t n = EMU_BLOCK / l->c.lba_bytes;
+	struct found first, f;
 	struct emu_stamp s;
 
 	/* the first stamp decides whose run this namespace is */
@@ -324,19 +324,20 @@ uint32_t emu_ledger_adopt(struct emu_ledger *l, uint64_t block, const void *data
 		l->adopted = true;
 	}
 	e->may = MAY_ANY;
-	for (size_t i = 0; i < n; i++) {
-		uint64_t off = i * l->c.lba_bytes, addr = block * EMU_BLOCK + off;
+	first = look(l, e, block * EMU_BLOCK, data);
+	for (uint64_t off = 0; off < EMU_BLOCK; off += l->c.lba_bytes) {
+		uint64_t addr = block * EMU_BLOCK + off;
 
-		f[i] = look(l, e, addr, (const uint8_t *)data + off);
-		if (!same(&f[0], &f[i]) || f[i].content == EMU_CONTENT_BROKEN)
+		f = look(l, e, addr, (const uint8_t *)data + off);
+		if (!same(&first, &f) || f.content == EMU_CONTENT_BROKEN)
 			return 0;
-		if (f[i].content == EMU_CONTENT_STAMPED && !in_place(l, addr, &f[i].stamp))
+		if (f.content == EMU_CONTENT_STAMPED && !in_place(l, addr, &f.stamp))
 			return 0;
 	}
-	e->seq = f[0].content == EMU_CONTENT_STAMPED ? f[0].stamp.seq : 0;
+	e->seq = first.content == EMU_CONTENT_STAMPED ? first.stamp.seq : 0;
 	e->touched = true;
-	settle(e, f[0].content == EMU_CONTENT_STAMPED ? MAY_SEQ
-		  : f[0].content == EMU_CONTENT_ZERO  ? MAY_ZERO
-						      : MAY_ONES);
+	settle(e, first.content == EMU_CONTENT_STAMPED ? MAY_SEQ
+		  : first.content == EMU_CONTENT_ZERO  ? MAY_ZERO
+						       : MAY_ONES);
 	return e->seq;
 }

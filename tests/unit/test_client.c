@@ -78,7 +78,8 @@ static int setup(void **state)
 	(void)state;
 	dir = tmpdir_new();
 	memset(&server, 0, sizeof(server));
-	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s", tmpdir_file(&dir, "s"));
+	assert_true(snprintf(addr.sun_path, sizeof(addr.sun_path), "%s", tmpdir_file(&dir, "s")) <
+		    (int)sizeof(addr.sun_path));
 	server.listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	assert_int_equal(bind(server.listener, (struct sockaddr *)&addr, sizeof(addr)), 0);
 	assert_int_equal(listen(server.listener, 4), 0);

@@ -163,7 +163,7 @@ static void list_durable(struct list *l, uint32_t stream, uint64_t seq)
 static void test_as_a_list(void **state)
 {
 	static struct list l;
-	uint64_t a, b, a2, b2;
+	uint64_t a, b, a2 = 0, b2 = 0;
 
 	(void)state;
 	for (uint64_t seed = 1; seed <= 60; seed++) {
